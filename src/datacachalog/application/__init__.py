@@ -1,0 +1,1 @@
+"""What the catalog does, told in terms of the ports: no store, disk or library is known here."""

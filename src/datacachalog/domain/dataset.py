@@ -1,0 +1,111 @@
+"""Datasets: the named things in a catalog."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from datacachalog.domain.errors import DatasetNameError, InvalidUriError
+from datacachalog.domain.freshness import ALWAYS, Freshness
+from datacachalog.domain.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import PurePath
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with a dataset's name, or None.
+
+    >>> name_problem("../etc")
+    "must be letters, digits, '.', '_' or '-', at most 100, and start with a letter or digit"
+    """
+    if _NAME.fullmatch(name):
+        return None
+    return "must be letters, digits, '.', '_' or '-', at most 100, and start with a letter or digit"
+
+
+def source_problem(text: str) -> str | None:
+    """What is wrong with the text of a source that means to be one object, or None.
+
+    >>> source_problem("s3://lake/2024/*.parquet")
+    'is a pattern; datasets of many files are not supported yet'
+    """
+    if any(c in text for c in "*?[]"):
+        return "is a pattern; datasets of many files are not supported yet"
+    if "{" in text or "}" in text:
+        return "is a template; parameters are not supported yet"
+    if text.endswith("/"):
+        return "is a folder; datasets of many files are not supported yet"
+    return None
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Dataset:
+    """A name for one object, and how it is to be kept.
+
+    `push` says whether the object may be replaced through this catalog.
+
+    >>> Dataset("customers", "s3://lake/customers.parquet", freshness="10m").source.authority
+    'lake'
+
+    Raises:
+        DatasetNameError: `name` does not fit the rules of `name_problem`.
+        InvalidUriError: `source` is not the address of one object.
+        ValueError: `freshness` is no policy.
+    """
+
+    name: str
+    source: Uri
+    description: str
+    tags: tuple[str, ...]
+    freshness: Freshness
+    push: bool
+
+    def __init__(
+        self,
+        name: str,
+        source: str | os.PathLike[str] | Uri,
+        *,
+        description: str = "",
+        tags: Iterable[str] = (),
+        freshness: str | Freshness = ALWAYS,
+        push: bool = True,
+    ) -> None:
+        if problem := name_problem(name):
+            raise DatasetNameError(name, problem)
+        if isinstance(freshness, str):
+            freshness = Freshness.parse(freshness)
+        self._set("name", name)
+        self._set("source", _parsed(source))
+        self._set("description", description)
+        self._set("tags", tuple(tags))
+        self._set("freshness", freshness)
+        self._set("push", push)
+
+    def _set(self, field: str, value: object) -> None:
+        object.__setattr__(self, field, value)
+
+    def starting_at(self, base: PurePath) -> Dataset:
+        """The same dataset, its source absolute: a relative path starts at `base`."""
+        return Dataset(
+            self.name,
+            self.source.starting_at(base),
+            description=self.description,
+            tags=self.tags,
+            freshness=self.freshness,
+            push=self.push,
+        )
+
+
+def _parsed(source: str | os.PathLike[str] | Uri) -> Uri:
+    if isinstance(source, Uri):
+        return source
+    text = os.fspath(source)
+    if problem := source_problem(text):
+        raise InvalidUriError(text, problem)
+    return Uri.parse(text)

@@ -1,0 +1,105 @@
+"""When a cached entry may be served without asking its store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from datacachalog.domain.objects import CacheEntry, Revision
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"(\d{1,9})\s*([smhdw])")
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old a confirmation may be before the store is asked again.
+
+    `max_age` is zero for `always` (ask at every fetch) and None for `never` (fetch once, then
+    never ask again).
+    """
+
+    max_age: timedelta | None
+
+    @classmethod
+    def parse(cls, text: str) -> Freshness:
+        """The policy that `text` names: `always`, `never`, or a duration such as `90s` or `1h 30m`.
+
+        Raises:
+            ValueError: it is none of these; the message ends the sentence "freshness …".
+
+        >>> Freshness.parse("1h 30m").max_age
+        datetime.timedelta(seconds=5400)
+        """
+        if text == "always":
+            return ALWAYS
+        if text == "never":
+            return NEVER
+        parts = _DURATION.findall(text)
+        if not parts or _DURATION.sub("", text).strip():
+            raise ValueError(f"must be always, never or a duration such as 10m, not {text!r}")
+        try:
+            age = sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+        except OverflowError:
+            raise ValueError(f"is longer than can be counted: {text!r}") from None
+        return cls(age)
+
+    def __str__(self) -> str:
+        if self.max_age is None:
+            return "never"
+        if not self.max_age:
+            return "always"
+        left, words = int(self.max_age.total_seconds()), []
+        for unit, seconds in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+            count, left = divmod(left, seconds)
+            if count:
+                words.append(f"{count}{unit}")
+        return " ".join(words)
+
+
+ALWAYS = Freshness(timedelta(0))
+NEVER = Freshness(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """The entry may be handed out as it is."""
+
+    entry: CacheEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The store must be asked; `unless` is the revision that need not be sent again."""
+
+    unless: Revision | None
+
+
+Plan: TypeAlias = Serve | Ask
+
+
+def plan_fetch(
+    entry: CacheEntry | None, freshness: Freshness, now: datetime, *, refresh: bool = False
+) -> Plan:
+    """Decide whether a cached entry may be served or its store must be asked.
+
+    An entry is served while `now - entry.checked_at < max_age`; at exactly `max_age` it is stale
+    (RFC 9111 §4.2: fresh means *less than* its lifetime). One that was confirmed in the future,
+    because a clock went back, is stale. `refresh` asks in any case. Pure: no clock, no store.
+    """
+    if entry is None:
+        return Ask(None)
+    if not refresh and _is_fresh(entry.checked_at, freshness.max_age, now):
+        return Serve(entry)
+    return Ask(entry.revision)
+
+
+def _is_fresh(checked_at: datetime, max_age: timedelta | None, now: datetime) -> bool:
+    if max_age is None:
+        return True
+    return timedelta(0) <= now - checked_at < max_age

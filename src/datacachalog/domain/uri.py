@@ -1,0 +1,118 @@
+"""Addresses of objects: parsed once, at the edge, and printable without secrets.
+
+A `Uri` says where bytes are; it does not know which adapter serves its scheme.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from datacachalog.domain.errors import InvalidUriError
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True, order=True, repr=False)
+class Uri:
+    """The address of one object.
+
+    `scheme` is lower case. `authority` is the bucket or host, empty for files. `path` has no
+    leading slash except for files, where it is a local path. It is never percent-encoded:
+    an S3 key is an opaque string (as the AWS command line treats it), and a `file://` URI is
+    decoded when it is parsed (RFC 8089).
+
+    >>> Uri.parse("s3://lake/customers/2024 q1.parquet").name
+    '2024 q1.parquet'
+    """
+
+    scheme: str
+    authority: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """The address that `text` names: a URI, or a local path, which may be relative.
+
+        Raises:
+            InvalidUriError: it is empty, holds a control character or credentials, or has a `.`
+                or `..` segment.
+        """
+        if not text:
+            raise InvalidUriError(text, "is empty")
+        if not text.isprintable():
+            raise InvalidUriError(_without_secrets(text), "holds a control character")
+        if match := _SCHEME.match(text):
+            return cls._of_uri(match[1].lower(), text[match.end() :], text)
+        return cls.of_path(text)
+
+    @classmethod
+    def of_path(cls, path: str) -> Uri:
+        """The `file` address of a local path.
+
+        >>> str(Uri.of_path("/data/../lake/a.csv"))
+        '/lake/a.csv'
+        """
+        normal = posixpath.normpath(path)
+        return cls("file", "", "/" + normal.lstrip("/") if path.startswith("/") else normal)
+
+    def starting_at(self, base: PurePath) -> Uri:
+        """The same address, absolute: a relative path starts at the folder `base`."""
+        if self.scheme != "file" or self.path.startswith("/"):
+            return self
+        return Uri.of_path(f"{base.as_posix()}/{self.path}")
+
+    @classmethod
+    def _of_uri(cls, scheme: str, rest: str, text: str) -> Uri:
+        authority, _, path = rest.partition("/")
+        if "@" in authority:
+            raise InvalidUriError(_without_secrets(text), "holds credentials; they belong elsewhere")
+        if scheme == "file":
+            if authority not in {"", "localhost"}:
+                raise InvalidUriError(text, f"names the host {authority!r}; a file is local")
+            return cls.of_path("/" + unquote(path))
+        if not authority:
+            raise InvalidUriError(text, "has no bucket or host")
+        if not {".", ".."}.isdisjoint(path.split("?", 1)[0].split("/")):
+            raise InvalidUriError(_without_secrets(text), "has a '.' or '..' segment")
+        return cls(scheme, authority, path)
+
+    @property
+    def name(self) -> str:
+        """The last segment: the file name of the object; empty for a prefix."""
+        return self.path.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        if self.scheme == "file":
+            return self.path
+        return _without_secrets(f"{self.scheme}://{self.authority}/{self.path}")
+
+    def __repr__(self) -> str:
+        return f"Uri({str(self)!r})"
+
+    def as_uri(self) -> str:
+        """The same address with its scheme spelled out, for files too.
+
+        >>> Uri.of_path("/data/my file.csv").as_uri()
+        'file:///data/my%20file.csv'
+        """
+        return f"file://{quote(self.path)}" if self.scheme == "file" else str(self)
+
+
+def _without_secrets(text: str) -> str:
+    """`text` with userinfo and, where the scheme has one, the query taken out."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    authority, slash, path = rest.partition("/")
+    if "@" in authority:
+        authority = "***@" + authority.rpartition("@")[2]
+    if scheme.lower() in {"http", "https"} and "?" in path:
+        path = path.partition("?")[0] + "?***"
+    return f"{scheme}://{authority}{slash}{path}"

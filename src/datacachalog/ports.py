@@ -1,0 +1,223 @@
+"""What the core needs from the world: stores, a cache, progress.
+
+The contract of every method stands here, once; `datacachalog.testing` has a suite for each port
+that every adapter and every decorator passes. Adapters do not repeat the contract.
+
+All methods may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from datacachalog.domain.objects import ANY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from datacachalog.domain.objects import (
+        CacheEntry,
+        Expected,
+        NotModified,
+        ObjectInfo,
+        Revision,
+    )
+    from datacachalog.domain.uri import Uri
+
+Clock: TypeAlias = "Callable[[], datetime]"
+"""Gives the current time, aware, in UTC."""
+
+
+class TransferProgress(Protocol):
+    """Hears how one transfer gets on. Called from several threads; must not raise."""
+
+    def total(self, size_bytes: int) -> None:
+        """The transfer moves `size_bytes` in all; called once, before the first byte counts."""
+        ...
+
+    def advance(self, size_bytes: int) -> None:
+        """`size_bytes` more have moved; negative where a part has to be moved again."""
+        ...
+
+
+class ProgressPort(Protocol):
+    """Shows transfers to people."""
+
+    def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:
+        """Follows one transfer, named `name`, until the context ends.
+
+        Nothing is shown before its `total` is known: a copy that need not move is silent.
+        """
+        ...
+
+
+class SilentTransfer:
+    """Shows nothing."""
+
+    def total(self, size_bytes: int) -> None: ...
+
+    def advance(self, size_bytes: int) -> None: ...
+
+
+SILENT = SilentTransfer()
+
+
+class StoragePort(Protocol):
+    """A place where objects live.
+
+    Every method raises, and raises nothing else that is not a bug:
+
+    - `ObjectNotFoundError`, or `VersionNotFoundError` where `version` was given
+    - `NotAnObjectError` where the URI names a folder
+    - `StorageAccessError` where credentials are missing, wrong or not enough
+    - `StorageUnavailableError` where the store cannot be reached or fails, in bounded time
+    - `InvalidUriError` where the store cannot have an object of that name
+    """
+
+    def identity(self, uri: Uri) -> str:
+        """A name for the object's place that differs wherever its bytes may.
+
+        The URI and whatever else decides whose bytes it means, such as an endpoint. Stable, never
+        holds a credential, and costs no request.
+        """
+        ...
+
+    def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
+        """Describes the current object, or one version of it, without reading it."""
+        ...
+
+    def download(
+        self,
+        uri: Uri,
+        dest: Path,
+        *,
+        version: str | None = None,
+        unless: Revision | None = None,
+        progress: TransferProgress = SILENT,
+    ) -> ObjectInfo | NotModified:
+        """Writes the object's bytes to `dest`, and returns the info of exactly these bytes.
+
+        Where the object is still the revision `unless`, nothing is written and `NOT_MODIFIED` is
+        returned; both answers cost one request. `dest` must not exist; its folder is made when
+        the first byte arrives. All bytes of a returned `dest` are of one revision. On an error
+        `dest` may be left behind half-written: it is the caller's to remove.
+
+        Raises:
+            RemoteChangedError: the object kept changing while it was read.
+            CacheFullError: the disk that `dest` is on is full.
+            CachePermissionError: `dest` cannot be made.
+        """
+        ...
+
+    def upload(
+        self,
+        path: Path,
+        uri: Uri,
+        *,
+        expect: Expected = ANY,
+        progress: TransferProgress = SILENT,
+    ) -> ObjectInfo:
+        """Makes the file's bytes the object's, atomically, and returns its new info.
+
+        No reader sees a part of it, and nothing changes where an error is raised. Memory is
+        bounded, whatever the size. `path` must not change meanwhile.
+
+        Raises:
+            ConflictError: the object is not what was expected: not that revision, or not absent.
+            UnsupportedOperationError: the store does not honour such an expectation.
+        """
+        ...
+
+    def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
+        """Every object whose address starts with `prefix`, in lexical order of the path.
+
+        `prefix` is a string, not a folder: `a/b` matches `a/bc`, unless it ends in `/`. No objects
+        is an empty iterator, a missing bucket an `ObjectNotFoundError`.
+        """
+        ...
+
+    def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
+        """Every version that the store keeps of an object, newest first.
+
+        A store without versions has exactly one, whose `version` is None.
+        """
+        ...
+
+    def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
+        """The bytes `start` up to, not including, `end`; fewer where the object ends before."""
+        ...
+
+
+class Staging(Protocol):
+    """A place for bytes on their way into the cache, seen by nobody else."""
+
+    @property
+    def path(self) -> Path:
+        """Where to write the file. Neither it nor its folder exists yet."""
+        ...
+
+    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+        """Makes the written file an entry, atomically, and returns it.
+
+        Where another process has published the same revision already, its entry is returned and
+        this file dropped. `current` also makes it the entry that `CachePort.current` returns,
+        unless that was confirmed by a request begun later than `checked_at`.
+
+        Raises:
+            IntegrityError: the file is not as long as `info` says, or not of its digest.
+        """
+        ...
+
+
+class CachePort(Protocol):
+    """Keeps whole, immutable revisions of objects on this machine.
+
+    `identity` is what `StoragePort.identity` returned for `uri`. Raises `CacheFullError` and
+    `CachePermissionError`, from methods that write only. An entry that cannot be read, or whose
+    file is not as it was published, is as if it were not there.
+    """
+
+    def current(self, identity: str, uri: Uri) -> CacheEntry | None:
+        """The entry that was last confirmed to be what the store holds."""
+        ...
+
+    def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
+        """The entry of one version, by the store's version id."""
+        ...
+
+    def staging(self, identity: str, uri: Uri) -> AbstractContextManager[Staging]:
+        """A place for one download; what was not published is gone when the context ends."""
+        ...
+
+    def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry:
+        """Notes that a request begun at `checked_at` found the store unchanged.
+
+        The entry becomes the current one. A cache that may not be written stays as it was.
+        """
+        ...
+
+    def forget(self, identity: str, uri: Uri) -> bool:
+        """Has no current entry for this source any more; whether there was one.
+
+        Paths that were handed out stay readable.
+        """
+        ...
+
+    def entries(self) -> Iterator[CacheEntry]:
+        """Every readable entry, of every source, in no order."""
+        ...
+
+    def clear(self) -> int:
+        """Removes every entry, and returns the bytes that were freed."""
+        ...
+
+    def alone(self, identity: str, uri: Uri, wait: timedelta) -> AbstractContextManager[bool]:
+        """Holds others off who fetch the same source, in this process and others.
+
+        Waits at most `wait` for them; gives whether it is alone. It only saves work: what is
+        published stays right where locks do not work at all.
+        """
+        ...
