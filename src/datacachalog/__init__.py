@@ -1,1 +1,80 @@
-"""datacachalog."""
+"""Name a dataset once, get a verified local path anywhere.
+
+>>> from datacachalog import Catalog, Dataset
+>>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
+>>> catalog["customers"].source.name
+'customers.csv'
+"""
+
+from datacachalog.application.results import DatasetStatus, Fetched, Outcome, PushResult, State
+from datacachalog.bootstrap import Catalog
+from datacachalog.domain.dataset import Dataset
+from datacachalog.domain.errors import (
+    CacheError,
+    CacheFullError,
+    CachePermissionError,
+    CatalogError,
+    CatalogInvalidError,
+    CatalogNotFoundError,
+    ConflictError,
+    DatacachalogError,
+    DatasetNameError,
+    DatasetNotFoundError,
+    FetchAllError,
+    IntegrityError,
+    InvalidUriError,
+    LocalFileError,
+    NotAnObjectError,
+    ObjectNotFoundError,
+    ReadOnlyDatasetError,
+    RemoteChangedError,
+    StorageAccessError,
+    StorageError,
+    StorageUnavailableError,
+    UnsupportedOperationError,
+    UnsupportedSchemeError,
+    VersionNotFoundError,
+)
+from datacachalog.domain.freshness import Freshness
+from datacachalog.domain.objects import ObjectInfo, Revision
+from datacachalog.domain.uri import Uri
+from datacachalog.ports import ProgressPort
+
+__all__ = [
+    "CacheError",
+    "CacheFullError",
+    "CachePermissionError",
+    "Catalog",
+    "CatalogError",
+    "CatalogInvalidError",
+    "CatalogNotFoundError",
+    "ConflictError",
+    "DatacachalogError",
+    "Dataset",
+    "DatasetNameError",
+    "DatasetNotFoundError",
+    "DatasetStatus",
+    "FetchAllError",
+    "Fetched",
+    "Freshness",
+    "IntegrityError",
+    "InvalidUriError",
+    "LocalFileError",
+    "NotAnObjectError",
+    "ObjectInfo",
+    "ObjectNotFoundError",
+    "Outcome",
+    "ProgressPort",
+    "PushResult",
+    "ReadOnlyDatasetError",
+    "RemoteChangedError",
+    "Revision",
+    "State",
+    "StorageAccessError",
+    "StorageError",
+    "StorageUnavailableError",
+    "UnsupportedOperationError",
+    "UnsupportedSchemeError",
+    "Uri",
+    "VersionNotFoundError",
+]

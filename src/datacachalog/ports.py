@@ -8,6 +8,7 @@ All methods may be called from several threads at once.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from datacachalog.domain.objects import ANY
@@ -35,11 +36,14 @@ class TransferProgress(Protocol):
     """Hears how one transfer gets on. Called from several threads; must not raise."""
 
     def total(self, size_bytes: int) -> None:
-        """The transfer moves `size_bytes` in all; called once, before the first byte counts."""
+        """The transfer moves `size_bytes` in all; called before the first byte counts.
+
+        Called again where it has to begin anew: then nothing has moved yet.
+        """
         ...
 
     def advance(self, size_bytes: int) -> None:
-        """`size_bytes` more have moved; negative where a part has to be moved again."""
+        """`size_bytes` more have moved."""
         ...
 
 
@@ -63,6 +67,13 @@ class SilentTransfer:
 
 
 SILENT = SilentTransfer()
+
+
+class SilentProgress:
+    """Shows nothing, of any transfer."""
+
+    def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:  # noqa: ARG002 - the port's
+        return nullcontext(SILENT)
 
 
 class StoragePort(Protocol):
@@ -159,6 +170,15 @@ class Staging(Protocol):
         """Where to write the file. Neither it nor its folder exists yet."""
         ...
 
+    def copy_from(self, path: Path) -> None:
+        """Writes a copy of a local file to `path`, whose bytes it shares where the disk can.
+
+        Raises:
+            LocalFileError: it is missing, unreadable, not a regular file, or was written to
+                meanwhile.
+        """
+        ...
+
     def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
         """Makes the written file an entry, atomically, and returns it.
 
@@ -192,10 +212,11 @@ class CachePort(Protocol):
         """A place for one download; what was not published is gone when the context ends."""
         ...
 
-    def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry:
+    def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         """Notes that a request begun at `checked_at` found the store unchanged.
 
-        The entry becomes the current one. A cache that may not be written stays as it was.
+        The entry becomes the current one, unless another was confirmed by a later request. None
+        where the entry is gone meanwhile. A cache that may not be written stays as it was.
         """
         ...
 

@@ -41,6 +41,8 @@ def source_problem(text: str) -> str | None:
         return "is a template; parameters are not supported yet"
     if text.endswith("/"):
         return "is a folder; datasets of many files are not supported yet"
+    if "://" in text and "/" not in text.partition("://")[2]:
+        return "names no object, only where to look for one"
     return None
 
 

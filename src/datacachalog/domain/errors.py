@@ -212,7 +212,7 @@ class NotAnObjectError(StorageError):
     code = "not-an-object"
 
     def __str__(self) -> str:
-        return f"{self.uri!r} is a folder, not a file"
+        return f"{self.uri!r} is {self.detail or 'a folder'}, not a file"
 
     @property
     def hint(self) -> str:

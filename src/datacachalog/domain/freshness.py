@@ -52,9 +52,9 @@ class Freshness:
     def __str__(self) -> str:
         if self.max_age is None:
             return "never"
-        if not self.max_age:
+        if self.max_age <= timedelta(0):
             return "always"
-        left, words = int(self.max_age.total_seconds()), []
+        left, words = -(-self.max_age // timedelta(seconds=1)), []  # rounded up: never ""
         for unit, seconds in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
             count, left = divmod(left, seconds)
             if count:

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from datacachalog.domain.objects import is_immutable_version
+
 if TYPE_CHECKING:
     from datacachalog.domain.objects import ObjectInfo
     from datacachalog.domain.uri import Uri
@@ -35,15 +37,20 @@ def revision_id(identity: str, info: ObjectInfo, digest: str) -> str:
     """16 hexadecimal digits that name one revision of one source.
 
     Made of the identity, the store's validators and the size, so that any process can predict it
-    from a description alone. A store that gives no validator is known by its bytes.
+    from a description alone. An object whose validators promise nothing, because they are weak or
+    missing, is known by its bytes.
     """
-    validators = (info.etag, info.version)
-    if validators == (None, None):
-        validators = ("digest", digest)
+    known_by = ["revision", _optional(info.etag), _optional(info.version)]
+    if not info.revision.is_strong and not is_immutable_version(info.version):
+        known_by = ["digest", digest]
     # JSON-free and injective: every field is written with its length.
-    fields = [identity, *(v or "" for v in validators), str(info.size_bytes)]
+    fields = [identity, *known_by, str(info.size_bytes)]
     text = "".join(f"{len(field)}:{field}" for field in fields)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _optional(validator: str | None) -> str:
+    return "none" if validator is None else f"={validator}"
 
 
 def local_name(uri: Uri) -> str:

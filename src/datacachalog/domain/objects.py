@@ -103,8 +103,9 @@ Expected: TypeAlias = Existing | Revision
 class CacheEntry:
     """One revision of an object, whole and immutable, in the cache.
 
-    `path` is what readers get; it never changes while the entry exists. `checked_at` is when the
-    latest request that confirmed the entry was begun, by the local clock.
+    `path` is what readers get; it never changes while the entry exists. `mtime_ns` is its
+    modification time as it was published: another one means that somebody tampered with it.
+    `checked_at` is when the latest request that confirmed the entry was begun, by the local clock.
     """
 
     identity: str
@@ -112,6 +113,7 @@ class CacheEntry:
     path: Path
     info: ObjectInfo
     digest: str
+    mtime_ns: int
     checked_at: datetime
 
     @property

@@ -16,6 +16,7 @@ from datacachalog.domain.errors import InvalidUriError
 if TYPE_CHECKING:
     from pathlib import PurePath
 
+_WITH_QUERY = {"http", "https"}  # in an S3 key, `?` is a character like any other
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -72,14 +73,18 @@ class Uri:
     def _of_uri(cls, scheme: str, rest: str, text: str) -> Uri:
         authority, _, path = rest.partition("/")
         if "@" in authority:
-            raise InvalidUriError(_without_secrets(text), "holds credentials; they belong elsewhere")
+            raise InvalidUriError(_without_secrets(text), "holds credentials")
         if scheme == "file":
             if authority not in {"", "localhost"}:
                 raise InvalidUriError(text, f"names the host {authority!r}; a file is local")
-            return cls.of_path("/" + unquote(path))
+            decoded = unquote(path)
+            if decoded and not decoded.isprintable():
+                raise InvalidUriError(text, "holds a control character")
+            return cls.of_path(f"/{decoded}")
         if not authority:
             raise InvalidUriError(text, "has no bucket or host")
-        if not {".", ".."}.isdisjoint(path.split("?", 1)[0].split("/")):
+        segments = (path.partition("?")[0] if scheme in _WITH_QUERY else path).split("/")
+        if not {".", ".."}.isdisjoint(segments):
             raise InvalidUriError(_without_secrets(text), "has a '.' or '..' segment")
         return cls(scheme, authority, path)
 
@@ -113,6 +118,6 @@ def _without_secrets(text: str) -> str:
     authority, slash, path = rest.partition("/")
     if "@" in authority:
         authority = "***@" + authority.rpartition("@")[2]
-    if scheme.lower() in {"http", "https"} and "?" in path:
+    if scheme.lower() in _WITH_QUERY and "?" in path:
         path = path.partition("?")[0] + "?***"
     return f"{scheme}://{authority}{slash}{path}"

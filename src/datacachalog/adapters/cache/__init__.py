@@ -1,1 +1,1 @@
-""""""
+"""Places that keep whole, immutable revisions of objects."""

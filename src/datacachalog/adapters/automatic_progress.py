@@ -1,0 +1,65 @@
+"""Progress that appears by itself where a person watches, and costs nothing where none does."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from datacachalog.ports import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from datacachalog.ports import ProgressPort, TransferProgress
+
+
+class AutomaticProgress:
+    """Shows transfers with rich while `is_watched`; rich is imported when bytes begin to move."""
+
+    def __init__(self, is_watched: Callable[[], bool]) -> None:
+        self._is_watched = is_watched
+        self._shown: ProgressPort | None = None
+
+    def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:
+        if not self._is_watched():
+            return nullcontext(SILENT)
+        return _LateTransfer(self, name)
+
+    def shown(self) -> ProgressPort:
+        """The one display of this process's transfers."""
+        if self._shown is None:
+            module = importlib.import_module("datacachalog.adapters.progress")
+            self._shown = module.RichProgress()
+        return self._shown
+
+
+class _LateTransfer:
+    """A transfer that is not shown before its size is known."""
+
+    def __init__(self, progress: AutomaticProgress, name: str) -> None:
+        self._progress, self._name = progress, name
+        self._context: AbstractContextManager[TransferProgress] | None = None
+        self._transfer: TransferProgress = SILENT
+
+    def __enter__(self) -> TransferProgress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._context is not None:
+            self._context.__exit__(kind, error, traceback)
+
+    def total(self, size_bytes: int) -> None:
+        self._context = self._progress.shown().transfer(self._name)
+        self._transfer = self._context.__enter__()
+        self._transfer.total(size_bytes)
+
+    def advance(self, size_bytes: int) -> None:
+        self._transfer.advance(size_bytes)

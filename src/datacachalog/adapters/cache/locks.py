@@ -1,0 +1,58 @@
+"""Holding others off for a while, across processes.
+
+Only ever an optimisation: `flock` does nothing at all on some network file systems, and says so
+on none of them. Lock files are never removed: unlinking one would let two holders hold two files
+of the same name.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+    from pathlib import Path
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_BUSY = {errno.EAGAIN, errno.EACCES}
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
+
+
+@contextmanager
+def exclusive(path: Path, wait: timedelta) -> Iterator[bool]:
+    """Holds the lock file at `path`; gives False where it could not be had within `wait`.
+
+    Every call opens the file anew, so threads of one process hold each other off too.
+    """
+    try:
+        fd = os.open(path, _FLAGS, 0o666)
+    except OSError:
+        yield False  # a cache that may not be written has nobody to hold off
+        return
+    try:
+        yield _acquired(fd, time.monotonic() + wait.total_seconds())
+    finally:
+        os.close(fd)  # releases the lock
+
+
+def _acquired(fd: int, deadline: float) -> bool:
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                return False  # no locks on this file system
+        else:
+            return True
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LAST_PAUSE_S)

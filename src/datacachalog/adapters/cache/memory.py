@@ -1,0 +1,178 @@
+"""A cache that ends with its process: the index in RAM, the files in a private temporary folder."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from datacachalog.adapters.digest import blake3_of
+from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree
+from datacachalog.domain.errors import IntegrityError, LocalFileError
+from datacachalog.domain.keys import local_name, revision_id, source_key
+from datacachalog.domain.objects import CacheEntry
+from datacachalog.ports import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+    from types import TracebackType
+
+    from datacachalog.domain.objects import ObjectInfo
+    from datacachalog.domain.uri import Uri
+
+
+class MemoryCache:
+    """A cache of this process alone; `close`, or the end of its `with` block, removes the files.
+
+    >>> with MemoryCache() as cache:
+    ...     list(cache.entries())
+    []
+    """
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="datacachalog-"))
+        self.close = weakref.finalize(self, remove_tree, self.root)
+        self._lock = threading.RLock()
+        self._entries: dict[tuple[str, str], CacheEntry] = {}
+        self._current: dict[str, CacheEntry] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        self._stagings = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def current(self, identity: str, uri: Uri) -> CacheEntry | None:  # noqa: ARG002 - the port's
+        with self._lock:
+            entry = self._current.get(identity)
+            return entry if entry is not None and _is_as_published(entry) else None
+
+    def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:  # noqa: ARG002 - the port's
+        for entry in self.entries():
+            if (entry.identity, entry.info.version) == (identity, version):
+                return entry
+        return None
+
+    @contextmanager
+    def staging(self, identity: str, uri: Uri) -> Iterator[MemoryStaging]:
+        with self._lock:
+            self._stagings += 1
+            folder = self.root / "partial" / str(self._stagings)
+        try:
+            yield MemoryStaging(self, identity, folder / local_name(uri))
+        finally:
+            remove_tree(folder)
+
+    def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
+        with self._lock:
+            kept = self._entries.get((entry.identity, entry.revision_id))
+            if kept is None or not _is_as_published(kept):
+                return None
+            return self._point(kept, checked_at)
+
+    def forget(self, identity: str, uri: Uri) -> bool:
+        with self._lock:
+            had_one = self.current(identity, uri) is not None
+            self._current.pop(identity, None)
+            return had_one
+
+    def entries(self) -> Iterator[CacheEntry]:
+        with self._lock:
+            return iter([e for e in self._entries.values() if _is_as_published(e)])
+
+    def clear(self) -> int:
+        with self._lock:
+            freed = sum(entry.info.size_bytes for entry in self.entries())
+            self._entries.clear()
+            self._current.clear()
+            remove_tree(self.root / "objects")
+            return freed
+
+    @contextmanager
+    def alone(self, identity: str, uri: Uri, wait: timedelta) -> Iterator[bool]:  # noqa: ARG002 - the port's
+        with self._lock:
+            turn = self._turns.setdefault(identity, threading.Lock())
+        held = turn.acquire(timeout=min(wait.total_seconds(), threading.TIMEOUT_MAX))
+        try:
+            yield held
+        finally:
+            if held:
+                turn.release()
+
+    def keep(self, path: Path, entry: CacheEntry, *, current: bool) -> CacheEntry:
+        """Moves the file at `path` to where `entry` says, unless there is one already."""
+        key = (entry.identity, entry.revision_id)
+        with self._lock:
+            kept = self._entries.get(key)
+            if kept is None or not _is_as_published(kept):
+                remove_tree(entry.path.parent)  # what is left of a damaged one
+                entry.path.parent.mkdir(parents=True)
+                path.replace(entry.path)
+                self._entries[key] = kept = entry
+            confirmed = replace(kept, checked_at=entry.checked_at)
+            return self._point(confirmed, entry.checked_at) if current else confirmed
+
+    def _point(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry:
+        """Makes `entry` the current one, unless another was confirmed by a later request."""
+        entry = replace(entry, checked_at=checked_at)
+        latest = self._current.get(entry.identity)
+        if latest is None or latest.checked_at <= checked_at:
+            self._current[entry.identity] = entry
+        return entry
+
+
+class MemoryStaging:
+    """One file on its way into a `MemoryCache`."""
+
+    def __init__(self, cache: MemoryCache, identity: str, path: Path) -> None:
+        self.path = path
+        self._cache, self._identity = cache, identity
+
+    def copy_from(self, path: Path) -> None:
+        try:
+            copy_whole(path, self.path, SILENT)
+        except OSError as error:
+            raise LocalFileError(str(path), error.strerror or str(error)) from error
+
+    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+        with cache_errors(self.path):
+            status = self.path.stat()
+            if status.st_size != info.size_bytes:
+                detail = f"{status.st_size} bytes came, {info.size_bytes} were announced"
+                raise IntegrityError(str(info.uri), detail)
+            digest = blake3_of(self.path)
+            if info.digest not in {None, digest}:
+                raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
+            self.path.chmod(0o444)
+            revision = revision_id(self._identity, info, digest)
+            home = self._cache.root / "objects" / source_key(self._identity, info.uri) / revision
+            entry = CacheEntry(
+                identity=self._identity,
+                revision_id=revision,
+                path=home / self.path.name,
+                info=replace(info, digest=digest),
+                digest=digest,
+                mtime_ns=status.st_mtime_ns,
+                checked_at=checked_at,
+            )
+            return self._cache.keep(self.path, entry, current=current)
+
+
+def _is_as_published(entry: CacheEntry) -> bool:
+    try:
+        status = entry.path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (entry.info.size_bytes, entry.mtime_ns)

@@ -1,0 +1,106 @@
+"""The two small JSON files of the directory cache: an entry's record and a source's ref.
+
+Both are hostile input when they are read: anything odd gives None, which the cache takes for a
+miss. Nothing secret is ever in them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from datacachalog.domain.errors import InvalidUriError
+from datacachalog.domain.objects import ObjectInfo
+from datacachalog.domain.uri import Uri
+
+FORMAT = 1
+_MAX_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an entry's `.entry.json` says of the file beside it."""
+
+    identity: str
+    file_name: str
+    info: ObjectInfo
+    digest: str
+    mtime_ns: int
+
+    def to_json(self) -> str:
+        """The record as text, one key a line, for people who look."""
+        info = self.info
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "identity": self.identity,
+                "uri": info.uri.as_uri(),
+                "file": self.file_name,
+                "size_bytes": info.size_bytes,
+                "mtime_ns": self.mtime_ns,
+                "blake3": self.digest,
+                "etag": info.etag,
+                "version": info.version,
+                "last_modified": info.last_modified and info.last_modified.isoformat(),
+            },
+            indent=1,
+        )
+
+
+def read_record(path: str) -> Record | None:
+    """The record at `path`, or None where there is none that makes sense."""
+    match _read_object(path):
+        case {
+            "format": 1,
+            "identity": str(identity),
+            "uri": str(uri),
+            "file": str(file_name),
+            "size_bytes": int(size_bytes),
+            "mtime_ns": int(mtime_ns),
+            "blake3": str(digest),
+            "etag": str() | None as etag,
+            "version": str() | None as version,
+            "last_modified": str() | None as modified,
+        }:
+            pass
+        case _:
+            return None
+    try:
+        when = None if modified is None else datetime.fromisoformat(modified)
+        info = ObjectInfo(Uri.parse(uri), size_bytes, etag, version, when, digest=digest)
+    except (ValueError, InvalidUriError):
+        return None
+    if "/" in file_name or file_name in {"", ".", ".."}:
+        return None
+    return Record(identity, file_name, info, digest, mtime_ns)
+
+
+def ref_json(identity: str, revision_id: str) -> str:
+    """A ref as text: which revision of a source is the current one."""
+    return json.dumps({"format": FORMAT, "identity": identity, "revision": revision_id})
+
+
+def read_ref(path: str, identity: str) -> str | None:
+    """The revision id that the ref at `path` names, if it is one of this source."""
+    match _read_object(path):
+        case {"format": 1, "identity": str(found), "revision": str(revision)}:
+            is_id = len(revision) == 16 and revision.isalnum()
+            return revision if found == identity and is_id else None
+        case _:
+            return None
+
+
+def _read_object(path: str) -> dict[str, Any] | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            data = os.read(fd, _MAX_BYTES + 1)
+        finally:
+            os.close(fd)
+        value = json.loads(data) if len(data) <= _MAX_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

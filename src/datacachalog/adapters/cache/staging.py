@@ -1,0 +1,121 @@
+"""The way into the directory cache: a private folder that becomes an entry in one rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from datacachalog.adapters.cache.records import Record
+from datacachalog.adapters.digest import blake3_of
+from datacachalog.adapters.disk import cache_errors, copy_whole, create_new, remove_tree
+from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
+from datacachalog.domain.keys import local_name, revision_id, source_key
+from datacachalog.domain.objects import CacheEntry
+from datacachalog.ports import SILENT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from datacachalog.adapters.cache.directory import DirectoryCache
+    from datacachalog.domain.objects import ObjectInfo
+    from datacachalog.domain.uri import Uri
+
+RECORD = ".entry.json"
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+_ATTEMPTS = 5
+
+
+class DirectoryStaging:
+    """One download or push on its way into a `DirectoryCache`."""
+
+    def __init__(self, cache: DirectoryCache, identity: str, uri: Uri) -> None:
+        self._cache, self._identity, self._uri = cache, identity, uri
+        # Named after its process, so that what a killed one leaves can be told from live work.
+        owner = f"{socket.gethostname()}.{os.getpid()}.{os.urandom(6).hex()}"
+        self._folder = cache.partial / owner
+        self._digest: str | None = None
+        self.path: Path = self._folder / local_name(uri)
+
+    def copy_from(self, path: Path) -> None:
+        try:
+            _, self._digest = copy_whole(path, self.path, SILENT)
+        except OSError as error:
+            raise LocalFileError(str(path), error.strerror or str(error)) from error
+
+    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+        with cache_errors(self._cache.root):
+            record = self._seal(info)
+            entry = self._rename(record, checked_at)
+            if current:
+                self._cache.point(entry, checked_at)
+        return entry
+
+    def _seal(self, info: ObjectInfo) -> Record:
+        """Checks the file against `info`, makes it read-only, and writes the record beside it."""
+        status = self.path.stat()
+        if status.st_size != info.size_bytes:
+            detail = f"{status.st_size} bytes came, {info.size_bytes} were announced"
+            raise IntegrityError(str(info.uri), detail)
+        digest = self._digest or info.digest or blake3_of(self.path)
+        if info.digest not in {None, digest}:
+            raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
+        self.path.chmod(status.st_mode & 0o444)
+        record = Record(self._identity, self.path.name, info, digest, status.st_mtime_ns)
+        fd = create_new(self._folder / RECORD)
+        try:
+            os.write(fd, record.to_json().encode())
+        finally:
+            os.close(fd)
+        return record
+
+    def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
+        cache = self._cache
+        key = source_key(self._identity, self._uri)
+        revision = revision_id(self._identity, record.info, record.digest)
+        target = cache.objects / key / revision
+        for _ in range(_ATTEMPTS):
+            try:
+                self._folder.rename(target)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                continue
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+                entry = cache.load(key, revision, checked_at)
+                if entry is not None:
+                    return entry  # another process was first; its bytes are as good as ours
+                cache.discard(target)  # damaged since it was published: ours takes its place
+                continue
+            return CacheEntry(
+                identity=self._identity,
+                revision_id=revision,
+                path=target / record.file_name,
+                info=record.info,
+                digest=record.digest,
+                mtime_ns=record.mtime_ns,
+                checked_at=checked_at,
+            )
+        raise CacheError(str(target), "another process keeps damaging it")
+
+    def drop(self) -> None:
+        """Removes what was not published."""
+        if os.path.lexists(self._folder):
+            remove_tree(self._folder)
+
+
+def owner_is_gone(folder_name: str) -> bool:
+    """Whether a staging folder was left behind by a process of this machine that is dead."""
+    host, _, rest = folder_name.rpartition(".")[0].rpartition(".")
+    if host != socket.gethostname() or not rest.isdecimal():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

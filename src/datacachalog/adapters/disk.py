@@ -1,0 +1,162 @@
+"""Files on their way into the cache: made safely, written whole, copied with their digest.
+
+The operating system's errors become ours here, for every adapter that writes to the cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import blake3
+
+from datacachalog.domain.errors import CacheError, CacheFullError, CachePermissionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from typing_extensions import Buffer
+
+    from datacachalog.ports import TransferProgress
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OPEN_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+# Both hashing and writing find the block in the processor's cache: on 2 cores of an EPYC, copying
+# 512 MiB with its digest took 0.20 s, `cp` 0.21 s, and two threads with 4 MiB blocks no less
+# (2026-11-21).
+_BLOCK_BYTES = 1 << 20
+
+_FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks of another file
+
+
+def cache_error(error: OSError, path: Path) -> CacheError:
+    """The error to raise where `path`, in the cache, could not be written.
+
+    >>> from pathlib import Path
+    >>> cache_error(OSError(errno.ENOSPC, "No space left on device"), Path("/cache")).code
+    'cache-full'
+    """
+    detail = error.strerror or str(error)
+    if error.errno in _FULL:
+        return CacheFullError(str(path), detail)
+    if error.errno in _FORBIDDEN:
+        return CachePermissionError(str(path), detail)
+    return CacheError(str(path), detail)
+
+
+@contextmanager
+def cache_errors(path: Path) -> Iterator[None]:
+    """Turns what the operating system says of writing at `path` into the cache's errors."""
+    try:
+        yield
+    except OSError as error:
+        raise cache_error(error, path) from error
+
+
+def create_new(path: Path) -> int:
+    """A descriptor to write a file that does not exist yet; its folder is made if need be.
+
+    Raises:
+        OSError: it exists, or cannot be made.
+    """
+    try:
+        return os.open(path, _OPEN_NEW, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, _OPEN_NEW, 0o666)
+
+
+def write_at(fd: int, data: Buffer, offset: int) -> None:
+    """Writes all of `data` at `offset`, however little the system takes at a time."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+class SourceChangedError(OSError):
+    """A file was written to while it was copied."""
+
+
+def copy_whole(
+    source: Path,
+    dest: Path,
+    progress: TransferProgress,
+    *,
+    writing: Callable[[Path], AbstractContextManager[None]] = cache_errors,
+) -> tuple[os.stat_result, str]:
+    """Copies a regular file to a new one; the source's status and BLAKE3, as they were copied.
+
+    Blocks are shared where the file system can (btrfs, XFS).
+
+    Raises:
+        OSError: `source` cannot be read; `SourceChangedError` if it was written to meanwhile.
+        DatacachalogError: `dest` cannot be written, in the words of `writing`.
+    """
+    # O_NONBLOCK: opening a pipe must not wait for its writer; regular files do not heed it.
+    read_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        before = os.fstat(read_fd)
+        if stat.S_ISDIR(before.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        progress.total(before.st_size)
+        with writing(dest):
+            write_fd = create_new(dest)
+        try:
+            digest = _copy_blocks(read_fd, write_fd, partial(writing, dest), progress)
+        finally:
+            os.close(write_fd)
+        after = os.fstat(read_fd)
+    finally:
+        os.close(read_fd)
+    if _identity(before) != _identity(after):
+        raise SourceChangedError(errno.EBUSY, "it was written to while it was copied")
+    return after, digest
+
+
+def _copy_blocks(
+    read_fd: int,
+    write_fd: int,
+    writing: Callable[[], AbstractContextManager[None]],
+    progress: TransferProgress,
+) -> str:
+    shared = _share_blocks(read_fd, write_fd)
+    hasher, block = blake3.blake3(), bytearray(_BLOCK_BYTES)
+    view, offset = memoryview(block), 0
+    while size := os.preadv(read_fd, [block], offset):
+        hasher.update(view[:size])
+        if not shared:
+            with writing():
+                write_at(write_fd, view[:size], offset)
+        offset += size
+        progress.advance(size)
+    return hasher.hexdigest()
+
+
+def _share_blocks(read_fd: int, write_fd: int) -> bool:
+    try:
+        fcntl.ioctl(write_fd, _FICLONE, read_fd)
+    except OSError:
+        return False  # another file system, or one that cannot
+    return True
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a folder and all in it; what another process removes meanwhile is fine."""
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,321 @@
+"""The objects of one bucket through obstore, its answers and errors in our words."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    InvalidPathError,
+    NotModifiedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from datacachalog.adapters.storage.transfer import ObjectChangedError, RangeIgnoredError
+from datacachalog.domain.errors import (
+    ConflictError,
+    InvalidUriError,
+    ObjectNotFoundError,
+    StorageAccessError,
+    StorageUnavailableError,
+    VersionNotFoundError,
+)
+from datacachalog.domain.objects import ABSENT, NOT_MODIFIED, ObjectInfo, Revision
+from datacachalog.domain.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from obstore import GetOptions, GetResult, ObjectMeta, PutMode
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from typing_extensions import Buffer
+
+    from datacachalog.adapters.storage.aws import Connection
+    from datacachalog.adapters.storage.transfer import Part
+    from datacachalog.domain.errors import StorageError
+    from datacachalog.domain.objects import Expected, NotModified
+
+# obstore's own 30 s for a whole request would cut slow parts off; a connection that is silent for
+# 30 s is dead, one that drips is not.
+_CLIENT: ClientConfig = {
+    "timeout": "24h",
+    "read_timeout": "30s",
+    "connect_timeout": "5s",
+    "pool_max_idle_per_host": "64",
+}
+# What may pass is tried again in here, where a cut body is taken up at the byte it reached.
+# Together with the retrying decorator, a server that is not there is given up after some 15 s.
+_RETRIES: RetryConfig = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=12),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3)},
+}
+_STREAM_BLOCK_BYTES = 4 << 20
+_STATUS = re.compile(r"status code: (\d{3})")
+_S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
+
+
+class ObjectStore:
+    """What can be done with a bucket's objects. Every method raises the storage port's errors."""
+
+    def __init__(self, connection: Connection, uri: Uri, credentials: Any | None) -> None:
+        self._bucket = uri.authority
+        with _translated(uri):
+            self._store = _store(connection, uri.authority, credentials)
+
+    def stat(self, uri: Uri, version: str | None) -> ObjectInfo:
+        """The info of the current object, or of one version."""
+        with _translated(uri, version):
+            result = obstore.get(self._store, uri.path, options=_options(version, {"head": True}))
+        return _info(uri, result.meta)
+
+    def source(self, uri: Uri, version: str | None) -> Source:
+        """The object as the transfer engine reads it."""
+        return Source(self._store, uri, version)
+
+    def read(self, uri: Uri, start: int, end: int, version: str | None) -> bytes:
+        """Some bytes of the object."""
+        if start >= end:
+            return b""
+        try:
+            with _translated(uri, version):
+                options = _options(version, {"range": (start, end)})
+                return bytes(obstore.get(self._store, uri.path, options=options).bytes())
+        except _BeyondEndError:
+            return b""
+
+    def put(self, path: Path, uri: Uri, expect: Expected) -> None:
+        """Uploads a small file in one request."""
+        mode: PutMode = "overwrite"
+        if expect is ABSENT:
+            mode = "create"
+        elif isinstance(expect, Revision):
+            mode = {"e_tag": expect.etag}
+        try:
+            with _translated(uri):
+                obstore.put(
+                    self._store, uri.path, path.read_bytes(), mode=mode, use_multipart=False
+                )
+        except ObjectChangedError as error:
+            raise ConflictError(str(uri), "as expected") from error
+        except ObjectNotFoundError as error:
+            # AWS answers 404 to If-Match where there is no object; but a bucket may be missing too.
+            if error.detail or not isinstance(expect, Revision):
+                raise
+            raise ConflictError(str(uri), "as expected", "absent") from error
+
+    def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
+        """Every object below a prefix, which is a string: obstore's is a folder."""
+        folder = prefix.path.rpartition("/")[0]
+        with _translated(prefix):
+            for metas in obstore.list(self._store, prefix=folder or None):
+                for meta in metas:
+                    if meta["path"].startswith(prefix.path):
+                        yield _info(Uri("s3", self._bucket, meta["path"]), meta)
+
+    def is_folder(self, uri: Uri) -> bool:
+        """Whether there are objects below `uri`; ObjectNotFoundError if there is no bucket."""
+        with _translated(uri):
+            listing = obstore.list(self._store, prefix=uri.path, chunk_size=1)
+            return next(iter(listing), None) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ObstorePart:
+    """One answer to a GET."""
+
+    info: ObjectInfo
+    start: int
+    end: int
+    result: GetResult
+
+    def body(self) -> Buffer:
+        """All bytes of the answer, not copied again. They are read from the network here."""
+        with _translated(self.info.uri):
+            return self.result.bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A `PartSource` of one object, or of one version of it."""
+
+    store: S3Store
+    uri: Uri
+    version: str | None
+
+    def first(self, size_bytes: int, unless: Revision | None) -> Part | NotModified:
+        """See `PartSource`."""
+        options = _options(self.version, {"range": (0, size_bytes)})
+        if unless is not None and unless.etag is not None:
+            options["if_none_match"] = unless.etag
+        try:
+            return self._get(options)
+        except _UnmodifiedError:
+            return NOT_MODIFIED
+        except _BeyondEndError:  # an empty object has no first byte
+            del options["range"]
+        try:
+            return self._get(options)
+        except _UnmodifiedError:
+            return NOT_MODIFIED
+
+    def part(self, start: int, end: int, of: ObjectInfo) -> Part:
+        """See `PartSource`."""
+        options = _options(self.version or of.version, {"range": (start, end), "if_match": of.etag})
+        try:
+            return self._get(options)
+        except (_BeyondEndError, RangeIgnoredError, ObjectNotFoundError) as error:
+            raise ObjectChangedError from error
+
+    def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
+        """See `PartSource`."""
+        with _translated(self.uri, self.version):
+            result = obstore.get(self.store, self.uri.path, options=_options(self.version, {}))
+        return _info(self.uri, result.meta), self._blocks(result)
+
+    def _blocks(self, result: GetResult) -> Iterator[Buffer]:
+        with _translated(self.uri, self.version):
+            yield from result.stream(min_chunk_size=_STREAM_BLOCK_BYTES)
+
+    def _get(self, options: GetOptions) -> Part:
+        with _translated(self.uri, self.version):
+            result = obstore.get(self.store, self.uri.path, options=options)
+        start, end = result.range
+        return ObstorePart(_info(self.uri, result.meta), start, end, result)
+
+
+class _UnmodifiedError(Exception):
+    """304."""
+
+
+class _BeyondEndError(Exception):
+    """416."""
+
+
+def _store(connection: Connection, bucket: str, credentials: Any | None) -> S3Store:
+    config: S3Config = {
+        "region": connection.region,
+        "virtual_hosted_style_request": connection.virtual_hosts,
+        "skip_signature": connection.anonymous,
+    }
+    if connection.endpoint is not None:
+        endpoint = connection.endpoint.rstrip("/")
+        if connection.virtual_hosts:
+            parts = urlsplit(endpoint)
+            endpoint = f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
+        # Both, so that the environment's is not put before the catalog's.
+        config["endpoint"] = config["aws_endpoint_url_s3"] = endpoint
+    if connection.keys is not None:
+        config["access_key_id"] = connection.keys.access_key_id
+        config["secret_access_key"] = connection.keys.secret_access_key
+        if connection.keys.session_token:
+            config["session_token"] = connection.keys.session_token
+    return S3Store(
+        bucket,
+        config=config,
+        client_options={**_CLIENT, "allow_http": connection.allow_http},
+        retry_config=_RETRIES,
+        credential_provider=credentials,
+    )
+
+
+def _options(version: str | None, options: GetOptions) -> GetOptions:
+    """The options with a version id, if there is one: obstore takes none for an error."""
+    return options if version is None else {**options, "version": version}
+
+
+def _info(uri: Uri, meta: ObjectMeta) -> ObjectInfo:
+    etag, version = meta["e_tag"], meta["version"]
+    if etag is not None and not etag.endswith('"'):
+        etag = f'"{etag}"'  # some servers and listings leave the quotes out
+    return ObjectInfo(
+        uri,
+        meta["size"],
+        etag,
+        None if version == "null" else version,
+        meta["last_modified"],
+    )
+
+
+@contextmanager
+def _translated(uri: Uri, version: str | None = None) -> Iterator[None]:
+    """Turns obstore's errors into the storage port's, or into the few that callers here handle."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _not_found(uri, version, str(error)) from error
+    except NotModifiedError as error:
+        raise _UnmodifiedError from error
+    except (PreconditionError, AlreadyExistsError) as error:
+        raise ObjectChangedError from error
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise StorageAccessError(str(uri), _detail(str(error))) from error
+    except (InvalidPathError, ValueError) as error:
+        raise InvalidUriError(str(uri), "is no key that can be asked for") from error
+    except BaseError as error:
+        raise _generic(uri, version, error) from error
+
+
+def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:
+    code = _code(text)
+    if code == "NoSuchBucket":
+        return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
+    if version is not None:
+        return VersionNotFoundError(str(uri), repr(version))
+    return ObjectNotFoundError(str(uri))
+
+
+def _generic(uri: Uri, version: str | None, error: BaseError) -> Exception:
+    text = str(error)
+    match = _STATUS.search(text)
+    status = match[1] if match else None
+    if status == "416":
+        return _BeyondEndError()
+    if "non-partial response" in text:
+        return RangeIgnoredError()
+    if status == "409":
+        return ObjectChangedError()
+    if status == "400" and version is not None:
+        return VersionNotFoundError(str(uri), repr(version))
+    if "incorrectly configured region" in text:
+        return StorageAccessError(str(uri), "the bucket is in another region; set 'region'")
+    if status is not None and status.startswith("4") and status not in {"408", "425", "429"}:
+        return StorageAccessError(str(uri), _detail(text))
+    if not isinstance(error, GenericError):
+        return StorageAccessError(str(uri), type(error).__name__)
+    return StorageUnavailableError(str(uri), _detail(text))
+
+
+def _code(text: str) -> str | None:
+    match = _S3_ERROR.search(text)
+    return match[1] if match else None
+
+
+def _detail(text: str) -> str:
+    """What an answer says went wrong, without the addresses and dumps that obstore adds."""
+    if match := _S3_ERROR.search(text):
+        return f"{match[1]}: {match[2].strip()}" if match[2] else match[1]
+    if match := _STATUS.search(text):
+        return f"the server answered {match[1]}"
+    lowered = text.lower()
+    if "dns error" in lowered or "failed to lookup" in lowered:
+        return "its name cannot be resolved"
+    if "connection refused" in lowered:
+        return "the connection was refused"
+    if "timed out" in lowered or "timeout" in lowered:
+        return "it did not answer in time"
+    if "certificate" in lowered:
+        return "its certificate is not trusted"
+    return "the connection failed"

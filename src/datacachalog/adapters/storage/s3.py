@@ -1,0 +1,213 @@
+"""Objects in S3 and in servers that speak its API.
+
+The data plane is obstore. boto3, which takes 0.2 s to import, joins in for what only it can do:
+the credential chain, versions, and uploads in parts that complete on a condition.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+from datacachalog.adapters.storage.aws import connection
+from datacachalog.adapters.storage.object_store import ObjectStore
+from datacachalog.adapters.storage.retrying import RetryingStorage
+from datacachalog.adapters.storage.transfer import ObjectChangedError, transfer
+from datacachalog.domain.errors import (
+    ConflictError,
+    NotAnObjectError,
+    ObjectNotFoundError,
+    RemoteChangedError,
+    StorageError,
+    UnsupportedOperationError,
+)
+from datacachalog.domain.objects import ABSENT, ANY, Revision
+from datacachalog.domain.storage_options import options_for
+from datacachalog.ports import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from datacachalog.adapters.storage.aws import Connection
+    from datacachalog.adapters.storage.registry import StorageSettings
+    from datacachalog.adapters.storage.s3_boto import BotoBucket
+    from datacachalog.domain.objects import Expected, NotModified, ObjectInfo
+    from datacachalog.domain.storage_options import StorageOptions
+    from datacachalog.domain.uri import Uri
+    from datacachalog.ports import StoragePort, TransferProgress
+
+# Up to here an upload is one request, whose body is in memory.
+SINGLE_UPLOAD_BYTES = 16 << 20
+
+
+class S3Storage:
+    """Every bucket that the settings can reach."""
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self._settings = settings
+        self._connections: dict[StorageOptions, Connection] = {}
+        self._buckets: dict[tuple[int, Connection, str], _Bucket] = {}
+        self._lock = threading.Lock()
+
+    def identity(self, uri: Uri) -> str:
+        endpoint = self._connection(uri).endpoint
+        return str(uri) if endpoint is None else f"{uri} at {endpoint}"
+
+    def _connection(self, uri: Uri) -> Connection:
+        options = options_for(uri, self._settings.options)
+        known = self._connections.get(options)
+        if known is None:
+            known = connection(options, self._settings.environ)
+            self._connections[options] = known
+        return known
+
+    def _bucket(self, uri: Uri) -> _Bucket:
+        # By process: neither obstore's threads nor boto3's sockets survive a fork.
+        key = (os.getpid(), self._connection(uri), uri.authority)
+        with self._lock:
+            bucket = self._buckets.get(key)
+            if bucket is None:
+                bucket = self._buckets[key] = _Bucket(key[1], uri)
+        return bucket
+
+    def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
+        bucket = self._bucket(uri)
+        try:
+            return bucket.objects.stat(uri, version)
+        except ObjectNotFoundError as error:
+            raise bucket.not_found(uri, error) from error
+
+    def download(
+        self,
+        uri: Uri,
+        dest: Path,
+        *,
+        version: str | None = None,
+        unless: Revision | None = None,
+        progress: TransferProgress = SILENT,
+    ) -> ObjectInfo | NotModified:
+        bucket = self._bucket(uri)
+        source = bucket.objects.source(uri, version)
+        try:
+            try:
+                return transfer(source, dest, unless, progress)
+            except ObjectChangedError:
+                dest.unlink(missing_ok=True)
+                return transfer(source, dest, unless, progress)
+        except ObjectChangedError as error:
+            raise RemoteChangedError(str(uri), "twice") from error
+        except ObjectNotFoundError as error:
+            raise bucket.not_found(uri, error) from error
+
+    def upload(
+        self,
+        path: Path,
+        uri: Uri,
+        *,
+        expect: Expected = ANY,
+        progress: TransferProgress = SILENT,
+    ) -> ObjectInfo:
+        return self._bucket(uri).upload(path, uri, expect, progress)
+
+    def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
+        return self._bucket(prefix).objects.walk(prefix)
+
+    def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
+        yield from self._bucket(uri).boto.versions(uri)
+
+    def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
+        return self._bucket(uri).objects.read(uri, start, end, version)
+
+
+class _Bucket:
+    """One bucket: its two clients, and what its server was seen to honour."""
+
+    def __init__(self, connection: Connection, uri: Uri) -> None:
+        self._connection, self._name = connection, uri.authority
+        self._boto: BotoBucket | None = None
+        self._lock = threading.Lock()
+        self._honours_conditions: bool | None = True if connection.is_aws else None
+        self.objects = ObjectStore(connection, uri, self._credentials(uri))
+
+    def _credentials(self, uri: Uri) -> Any | None:
+        if self._connection.anonymous or self._connection.keys is not None:
+            return None
+        return self.boto.credentials(uri)
+
+    @property
+    def boto(self) -> BotoBucket:
+        """The boto3 half, imported when it is first needed."""
+        with self._lock:
+            if self._boto is None:
+                module = importlib.import_module("datacachalog.adapters.storage.s3_boto")
+                self._boto = cast("BotoBucket", module.BotoBucket(self._connection, self._name))
+        return self._boto
+
+    def not_found(self, uri: Uri, error: StorageError) -> StorageError:
+        """The better error where there is a folder of that name; `error` otherwise."""
+        try:
+            if self.objects.is_folder(uri):
+                return NotAnObjectError(str(uri))
+        except ObjectNotFoundError as missing:
+            return missing  # the bucket itself
+        except StorageError:
+            return error  # may not list
+        return error
+
+    def upload(
+        self, path: Path, uri: Uri, expect: Expected, progress: TransferProgress
+    ) -> ObjectInfo:
+        size = path.stat().st_size
+        if expect is not ANY:
+            self._prove_conditions(uri)
+        progress.total(size)
+        try:
+            if size <= SINGLE_UPLOAD_BYTES:
+                self.objects.put(path, uri, expect)
+                progress.advance(size)
+            else:
+                self.boto.upload_parts(path, size, uri, expect, progress)
+        except ConflictError as conflict:
+            found = self._found(uri)
+            # A request whose answer was lost is sent again, and then meets its own work.
+            if found is not None and self.boto.holds(found, path, size):
+                return found
+            what = "absent" if found is None else f"{found.etag}"
+            raise ConflictError(str(uri), _described(expect), what) from conflict
+        return self.objects.stat(uri, None)
+
+    def _found(self, uri: Uri) -> ObjectInfo | None:
+        try:
+            return self.objects.stat(uri, None)
+        except ObjectNotFoundError:
+            return None
+
+    def _prove_conditions(self, uri: Uri) -> None:
+        """Makes sure that the server refuses writes whose condition does not hold.
+
+        AWS documents it; others are tried once, on an object beside the target. Some accept the
+        headers and ignore them, and would overwrite what they were told not to.
+        """
+        with self._lock:
+            honours = self._honours_conditions
+        if honours is None:
+            honours = self.boto.honours_conditions(uri)
+            self._honours_conditions = honours
+        if not honours:
+            raise UnsupportedOperationError(
+                str(uri), "the server ignores If-Match and If-None-Match, so a push could overwrite"
+            )
+
+
+def _described(expect: Expected) -> str:
+    if isinstance(expect, Revision):
+        return f"{expect.etag}"
+    return "absent" if expect is ABSENT else "anything"
+
+
+def build(settings: StorageSettings) -> StoragePort:
+    """The adapter as the registry makes it."""
+    return RetryingStorage(S3Storage(settings))

@@ -1,0 +1,384 @@
+"""The catalog's use cases: fetch, push, compare.
+
+Where bytes come from and where they are kept is behind the ports. Finding `catalog.yaml` and
+choosing adapters is not here but in `datacachalog.bootstrap`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from datacachalog.application.batch import for_each
+from datacachalog.application.results import DatasetStatus, Fetched, Outcome, PushResult, State
+from datacachalog.domain.errors import (
+    CacheError,
+    DatacachalogError,
+    DatasetNameError,
+    DatasetNotFoundError,
+    FetchAllError,
+    ReadOnlyDatasetError,
+    RemoteChangedError,
+)
+from datacachalog.domain.freshness import Serve, plan_fetch
+from datacachalog.domain.objects import (
+    ABSENT,
+    ANY,
+    NotModified,
+    Revision,
+    is_immutable_version,
+)
+from datacachalog.domain.versions import version_at
+from datacachalog.ports import SilentProgress
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.objects import CacheEntry, Expected, ObjectInfo
+    from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
+
+Expect: TypeAlias = "Literal['cached', 'absent', 'any'] | Revision"
+
+_LOCK_WAIT = timedelta(minutes=10)
+
+
+class CoreCatalog:
+    """Named datasets, fetched through a cache. Threads may share one.
+
+    Raises:
+        DatasetNameError: two datasets have one name.
+    """
+
+    def __init__(
+        self,
+        datasets: Iterable[Dataset],
+        *,
+        storage: StoragePort,
+        cache: CachePort,
+        clock: Clock,
+        progress: ProgressPort | None = None,
+    ) -> None:
+        self._datasets: dict[str, Dataset] = {}
+        for dataset in datasets:
+            if dataset.name in self._datasets:
+                raise DatasetNameError(dataset.name, "is used twice")
+            self._datasets[dataset.name] = dataset
+        self.storage = storage
+        self.cache = cache
+        self._clock = clock
+        self._progress = progress or SilentProgress()
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """All datasets, in the order of the catalog."""
+        return tuple(self._datasets.values())
+
+    def __getitem__(self, name: str) -> Dataset:
+        try:
+            return self._datasets[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, self._datasets, n=2)
+            raise DatasetNotFoundError(name, tuple(close)) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._datasets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._datasets)
+
+    def __len__(self) -> int:
+        return len(self._datasets)
+
+    def fetch(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        as_of: datetime | None = None,
+        refresh: bool = False,
+        progress: ProgressPort | None = None,
+    ) -> Path:
+        """The local path of a dataset, downloaded only where the cached copy is not current.
+
+        The file at the path never changes and keeps its original name; a newer revision gets a
+        new path. `version` is the store's version id, `as_of` the time (aware) at which the
+        wanted version was current. `refresh` asks the store even where the dataset's freshness
+        would not.
+
+        Raises:
+            DatasetNotFoundError: the catalog has no dataset of that name.
+            StorageError: the store did not give it; `StoragePort` lists the kinds.
+            CacheError: the cache is full, or may not be written.
+            ValueError: `version` and `as_of` are both given, or `as_of` is not aware.
+
+        >>> from datacachalog import Catalog, Dataset
+        >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
+        >>> catalog.fetch("customers").name
+        'customers.csv'
+        """
+        fetched = self.obtain(
+            name, version=version, as_of=as_of, refresh=refresh, progress=progress
+        )
+        return fetched.path
+
+    def obtain(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        as_of: datetime | None = None,
+        refresh: bool = False,
+        progress: ProgressPort | None = None,
+    ) -> Fetched:
+        """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
+        dataset = self[name]
+        shown = progress or self._progress
+        if as_of is not None:
+            if version is not None:
+                raise ValueError("give version or as_of, not both")
+            if as_of.tzinfo is None:
+                raise ValueError("as_of must be aware: give it a timezone")
+            return self._obtain_as_of(dataset, as_of, shown)
+        if version is not None:
+            return self._obtain_version(dataset, version, shown)
+        return self._obtain_current(dataset, shown, refresh=refresh)
+
+    def files(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        as_of: datetime | None = None,
+        refresh: bool = False,
+        progress: ProgressPort | None = None,
+    ) -> tuple[Path, ...]:
+        """The local files of a dataset; options and errors are those of `fetch`."""
+        path = self.fetch(name, version=version, as_of=as_of, refresh=refresh, progress=progress)
+        return (path,)
+
+    def fetch_all(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        refresh: bool = False,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        progress: ProgressPort | None = None,
+    ) -> dict[str, Path]:
+        """The local paths of many datasets, of all where no names are given, in that order.
+
+        They are fetched in parallel, by at most `max_workers` threads (16) or by any `executor`
+        from `concurrent.futures`, which is left open.
+
+        Raises:
+            FetchAllError: some failed. All are tried; it holds the failures and the paths.
+        """
+        fetched = self.obtain_all(
+            names, refresh=refresh, max_workers=max_workers, executor=executor, progress=progress
+        )
+        return {name: one.path for name, one in fetched.items()}
+
+    def obtain_all(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        refresh: bool = False,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        progress: ProgressPort | None = None,
+    ) -> dict[str, Fetched]:
+        """What `fetch_all` does, told in full."""
+        if executor is not None and not isinstance(executor, ThreadPoolExecutor):
+            progress = SilentProgress()  # nothing to show from inside another process
+        work = partial(self.obtain, refresh=refresh, progress=progress)
+        results, failures = for_each(
+            work, self if names is None else names, max_workers=max_workers, executor=executor
+        )
+        if failures:
+            raise FetchAllError(failures, {name: one.path for name, one in results.items()})
+        return results
+
+    def push(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        expect: Expect = "cached",
+        progress: ProgressPort | None = None,
+    ) -> PushResult:
+        """Replaces the dataset's object by a local file, never over somebody else's change.
+
+        `expect` is what may be replaced: `cached`, the revision that was last fetched here
+        (nothing, where none was); `absent`, nothing; a `Revision`; or `any`. The file is copied
+        into the cache, so that the next fetch moves no bytes; the original stays yours.
+
+        Raises:
+            ConflictError: the object is not what was expected. Nothing was written.
+            LocalFileError: `path` is not a file that can be read.
+            ReadOnlyDatasetError: the catalog says `push: false`.
+            UnsupportedOperationError: the store cannot promise not to overwrite; `any` still can.
+        """
+        dataset = self[name]
+        if not dataset.push:
+            raise ReadOnlyDatasetError(name)
+        uri, identity = dataset.source, self.storage.identity(dataset.source)
+        expected = self._expected(expect, self.cache.current(identity, uri))
+        shown = progress or self._progress
+        with self.cache.staging(identity, uri) as staging, shown.transfer(name) as transfer:
+            staging.copy_from(Path(path))
+            asked = self._clock()
+            info = self.storage.upload(staging.path, uri, expect=expected, progress=transfer)
+            try:
+                entry = staging.publish(info, checked_at=asked, current=True)
+            except CacheError as error:
+                error.add_note(f"{name!r} was pushed; only its copy in the cache was not kept")
+                raise
+        return PushResult(name, entry)
+
+    def is_stale(self, name: str) -> bool:
+        """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.
+
+        Asks the store, whatever the dataset's freshness, and changes nothing.
+        """
+        return self._compared(name).state is not State.CURRENT
+
+    def status(self, names: Iterable[str] | None = None) -> tuple[DatasetStatus, ...]:
+        """How each cached copy compares with its store now; all datasets without `names`.
+
+        Stores are asked in parallel. One that does not answer gives `State.UNKNOWN` and its
+        error; only an unknown name raises.
+        """
+        wanted = tuple(self) if names is None else tuple(self[name].name for name in names)
+        results, _ = for_each(self._status_of, wanted)
+        return tuple(results[name] for name in wanted)
+
+    def versions(self, name: str) -> tuple[ObjectInfo, ...]:
+        """Every version of the dataset's object that its store keeps, newest first."""
+        return tuple(self.storage.versions(self[name].source))
+
+    def invalidate(self, name: str) -> bool:
+        """Has the next fetch download the dataset anew; whether a copy was current.
+
+        Paths that were handed out stay readable.
+        """
+        source = self[name].source
+        return self.cache.forget(self.storage.identity(source), source)
+
+    def _obtain_current(
+        self, dataset: Dataset, progress: ProgressPort, *, refresh: bool
+    ) -> Fetched:
+        uri, begun = dataset.source, self._clock()
+        identity = self.storage.identity(uri)
+        plan = plan_fetch(
+            self.cache.current(identity, uri), dataset.freshness, begun, refresh=refresh
+        )
+        if isinstance(plan, Serve):
+            return Fetched(dataset.name, Outcome.CACHED, plan.entry)
+        with self.cache.alone(identity, uri, _LOCK_WAIT):
+            # Whoever was here before may have asked the store after we were called: that answer
+            # is as good as one of our own. An older one is not: the object may have changed.
+            entry = self.cache.current(identity, uri)
+            if entry is not None and entry.checked_at >= begun:
+                return Fetched(dataset.name, Outcome.UNCHANGED, entry)
+            return self._ask(dataset, identity, entry, progress)
+
+    def _ask(
+        self, dataset: Dataset, identity: str, entry: CacheEntry | None, progress: ProgressPort
+    ) -> Fetched:
+        uri = dataset.source
+        with (
+            self.cache.staging(identity, uri) as staging,
+            progress.transfer(dataset.name) as transfer,
+        ):
+            asked = self._clock()
+            unless = None if entry is None else entry.revision
+            got = self.storage.download(uri, staging.path, unless=unless, progress=transfer)
+            if not isinstance(got, NotModified):
+                published = staging.publish(got, checked_at=asked, current=True)
+                return Fetched(dataset.name, Outcome.DOWNLOADED, published)
+            confirmed = None if entry is None else self.cache.confirm(entry, asked)
+        if confirmed is not None:
+            return Fetched(dataset.name, Outcome.UNCHANGED, confirmed)
+        # The entry was removed between our look and the answer: ask again, for the bytes too.
+        return self._ask(dataset, identity, None, progress)
+
+    def _obtain_version(
+        self,
+        dataset: Dataset,
+        version: str,
+        progress: ProgressPort,
+        expected: Revision | None = None,
+    ) -> Fetched:
+        uri, identity = dataset.source, self.storage.identity(dataset.source)
+        if (entry := self._cached_version(identity, dataset, version)) is not None:
+            return Fetched(dataset.name, Outcome.CACHED, entry)
+        with self.cache.alone(identity, uri, _LOCK_WAIT):
+            if (entry := self._cached_version(identity, dataset, version)) is not None:
+                return Fetched(dataset.name, Outcome.CACHED, entry)
+            with (
+                self.cache.staging(identity, uri) as staging,
+                progress.transfer(dataset.name) as transfer,
+            ):
+                asked = self._clock()
+                got = self.storage.download(uri, staging.path, version=version, progress=transfer)
+                assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
+                if expected is not None and not got.revision.same_bytes(expected):
+                    raise RemoteChangedError(str(uri), "the version was replaced meanwhile")
+                entry = staging.publish(got, checked_at=asked, current=False)
+        return Fetched(dataset.name, Outcome.DOWNLOADED, entry)
+
+    def _cached_version(self, identity: str, dataset: Dataset, version: str) -> CacheEntry | None:
+        if not is_immutable_version(version):
+            return None
+        return self.cache.find(identity, dataset.source, version)
+
+    def _obtain_as_of(self, dataset: Dataset, as_of: datetime, progress: ProgressPort) -> Fetched:
+        chosen = version_at(dataset.source, self.storage.versions(dataset.source), as_of)
+        if chosen.version is not None:
+            return self._obtain_version(dataset, chosen.version, progress, chosen.revision)
+        # The store keeps one version: the current object is the chosen one, if it still is.
+        fetched = self._obtain_current(dataset, progress, refresh=True)
+        if not fetched.entry.revision.same_bytes(chosen.revision):
+            raise RemoteChangedError(str(dataset.source), "it was replaced meanwhile")
+        return fetched
+
+    @staticmethod
+    def _expected(expect: Expect, entry: CacheEntry | None) -> Expected:
+        if isinstance(expect, Revision):
+            return expect
+        match expect:
+            case "any":
+                return ANY
+            case "absent":
+                return ABSENT
+            case "cached":
+                return ABSENT if entry is None else entry.revision
+        raise ValueError(f"expect must be 'cached', 'absent', 'any' or a Revision, not {expect!r}")
+
+    def _compared(self, name: str) -> DatasetStatus:
+        source = self[name].source
+        entry = self.cache.current(self.storage.identity(source), source)
+        remote = self.storage.stat(source)
+        if entry is None:
+            state = State.ABSENT
+        elif entry.revision.same_bytes(remote.revision):
+            state = State.CURRENT
+        else:
+            state = State.STALE
+        return DatasetStatus(name, state, source, entry, remote, None)
+
+    def _status_of(self, name: str) -> DatasetStatus:
+        try:
+            return self._compared(name)
+        except DatacachalogError as error:
+            source = self[name].source
+            entry = self.cache.current(self.storage.identity(source), source)
+            return DatasetStatus(name, State.UNKNOWN, source, entry, None, error)

@@ -1,0 +1,82 @@
+"""What the catalog's use cases answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datacachalog.domain.errors import DatacachalogError
+    from datacachalog.domain.objects import CacheEntry, ObjectInfo
+    from datacachalog.domain.uri import Uri
+
+
+class Outcome(Enum):
+    """What a fetch had to do."""
+
+    CACHED = "cached"
+    """The cache was served without asking the store."""
+    UNCHANGED = "unchanged"
+    """The store was asked, and the cached copy is still its object."""
+    DOWNLOADED = "downloaded"
+    """Bytes were moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A dataset that is here now."""
+
+    name: str
+    outcome: Outcome
+    entry: CacheEntry
+
+    @property
+    def path(self) -> Path:
+        """The local file; it never changes."""
+        return self.entry.path
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """A dataset whose object was replaced, and its copy in the cache."""
+
+    name: str
+    entry: CacheEntry
+
+    @property
+    def path(self) -> Path:
+        """The copy in the cache, which the next fetch returns."""
+        return self.entry.path
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The new object, as the store described it."""
+        return self.entry.info
+
+
+class State(Enum):
+    """How the cached copy of a dataset compares with its store."""
+
+    ABSENT = "absent"
+    """Nothing is cached."""
+    CURRENT = "current"
+    """The cached copy is what the store holds."""
+    STALE = "stale"
+    """The store holds something newer."""
+    UNKNOWN = "unknown"
+    """The store could not be asked, or the object is gone: see the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetStatus:
+    """One line of `Catalog.status`."""
+
+    name: str
+    state: State
+    source: Uri
+    entry: CacheEntry | None
+    remote: ObjectInfo | None
+    error: DatacachalogError | None
