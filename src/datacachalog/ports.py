@@ -143,7 +143,7 @@ class StoragePort(Protocol):
         ...
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
-        """Every object whose address starts with `prefix`, in lexical order of the path.
+        """Every object whose address starts with `prefix`, in whatever order the store lists them.
 
         `prefix` is a string, not a folder: `a/b` matches `a/bc`, unless it ends in `/`. No objects
         is an empty iterator, a missing bucket an `ObjectNotFoundError`.
@@ -187,7 +187,9 @@ class Staging(Protocol):
         unless that was confirmed by a request begun later than `checked_at`.
 
         Raises:
-            IntegrityError: the file is not as long as `info` says, or not of its digest.
+            IntegrityError: the file is not as long as `info` says, or `info.digest` is not that
+                of what `copy_from` wrote. Otherwise `info.digest` is trusted: whoever gave it
+                has read the bytes, and reading them again would cost as much.
         """
         ...
 

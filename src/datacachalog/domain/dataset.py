@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.domain.errors import DatasetNameError, InvalidUriError
 from datacachalog.domain.freshness import ALWAYS, Freshness
-from datacachalog.domain.uri import Uri
+from datacachalog.domain.uri import Uri, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,5 +109,5 @@ def _parsed(source: str | os.PathLike[str] | Uri) -> Uri:
         return source
     text = os.fspath(source)
     if problem := source_problem(text):
-        raise InvalidUriError(text, problem)
+        raise InvalidUriError(without_secrets(text), problem)
     return Uri.parse(text)

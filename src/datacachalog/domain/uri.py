@@ -48,7 +48,7 @@ class Uri:
         if not text:
             raise InvalidUriError(text, "is empty")
         if not text.isprintable():
-            raise InvalidUriError(_without_secrets(text), "holds a control character")
+            raise InvalidUriError(without_secrets(text), "holds a control character")
         if match := _SCHEME.match(text):
             return cls._of_uri(match[1].lower(), text[match.end() :], text)
         return cls.of_path(text)
@@ -73,30 +73,29 @@ class Uri:
     def _of_uri(cls, scheme: str, rest: str, text: str) -> Uri:
         authority, _, path = rest.partition("/")
         if "@" in authority:
-            raise InvalidUriError(_without_secrets(text), "holds credentials")
+            raise InvalidUriError(without_secrets(text), "holds credentials")
         if scheme == "file":
             if authority not in {"", "localhost"}:
                 raise InvalidUriError(text, f"names the host {authority!r}; a file is local")
             decoded = unquote(path)
-            if decoded and not decoded.isprintable():
+            if not decoded.isprintable():
                 raise InvalidUriError(text, "holds a control character")
             return cls.of_path(f"/{decoded}")
         if not authority:
             raise InvalidUriError(text, "has no bucket or host")
-        segments = (path.partition("?")[0] if scheme in _WITH_QUERY else path).split("/")
-        if not {".", ".."}.isdisjoint(segments):
-            raise InvalidUriError(_without_secrets(text), "has a '.' or '..' segment")
+        if not {".", ".."}.isdisjoint(_without_query(scheme, path).split("/")):
+            raise InvalidUriError(without_secrets(text), "has a '.' or '..' segment")
         return cls(scheme, authority, path)
 
     @property
     def name(self) -> str:
-        """The last segment: the file name of the object; empty for a prefix."""
-        return self.path.rpartition("/")[2]
+        """The last segment: the file name of the object, without a query; empty for a prefix."""
+        return _without_query(self.scheme, self.path).rpartition("/")[2]
 
     def __str__(self) -> str:
         if self.scheme == "file":
             return self.path
-        return _without_secrets(f"{self.scheme}://{self.authority}/{self.path}")
+        return without_secrets(f"{self.scheme}://{self.authority}/{self.path}")
 
     def __repr__(self) -> str:
         return f"Uri({str(self)!r})"
@@ -110,8 +109,16 @@ class Uri:
         return f"file://{quote(self.path)}" if self.scheme == "file" else str(self)
 
 
-def _without_secrets(text: str) -> str:
-    """`text` with userinfo and, where the scheme has one, the query taken out."""
+def _without_query(scheme: str, path: str) -> str:
+    return path.partition("?")[0] if scheme in _WITH_QUERY else path
+
+
+def without_secrets(text: str) -> str:
+    """The text of an address with userinfo and, where the scheme has one, the query taken out.
+
+    >>> without_secrets("https://user:password@host/a.csv?signature=abc")
+    'https://***@host/a.csv?***'
+    """
     scheme, separator, rest = text.partition("://")
     if not separator:
         return text

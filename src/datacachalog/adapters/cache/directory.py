@@ -20,11 +20,10 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.locks import exclusive
-from datacachalog.adapters.cache.records import read_record, read_ref, ref_json
+from datacachalog.adapters.cache.records import from_ns, read_record, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import RECORD, DirectoryStaging, owner_is_gone
 from datacachalog.adapters.disk import cache_errors, remove_tree
 from datacachalog.domain.keys import revision_id, source_key
@@ -32,12 +31,11 @@ from datacachalog.domain.objects import CacheEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from datacachalog.domain.uri import Uri
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can be fetched again.\n"
 
@@ -67,7 +65,7 @@ class DirectoryCache:
         revision = read_ref(ref, identity)
         if revision is None:
             return None
-        entry = self.load(key, revision, _from_ns(status.st_mtime_ns))
+        entry = self.load(key, revision, from_ns(status.st_mtime_ns))
         if entry is None or entry.identity != identity:
             return None
         self._memo[key] = (seen, entry)
@@ -100,7 +98,7 @@ class DirectoryCache:
         Two processes may both find an older ref and both replace it; then the slower one's stays,
         and the next revalidation mends it: an older revision for a while, never wrong bytes.
         """
-        key, at_ns = source_key(entry.identity, entry.info.uri), _to_ns(checked_at)
+        key, at_ns = source_key(entry.identity, entry.info.uri), to_ns(checked_at)
         ref = self.refs / f"{key}.json"
         try:
             found_ns = ref.stat().st_mtime_ns
@@ -112,6 +110,8 @@ class DirectoryCache:
         if found_ns is not None and read_ref(str(ref), entry.identity) == entry.revision_id:
             os.utime(ref, ns=(at_ns, at_ns))
             return
+        if not self.refs.is_dir():
+            self.prepare()
         fresh = self.refs / f".{key}.{os.urandom(6).hex()}"
         try:
             fresh.write_text(ref_json(entry.identity, entry.revision_id))
@@ -135,17 +135,18 @@ class DirectoryCache:
         for revision in _names(self.objects / key):
             entry = self.load(key, revision)
             if entry is not None:
-                yield entry
+                now = self.current(entry.identity, entry.info.uri)
+                yield now if now is not None and now.revision_id == revision else entry
 
     def load(
         self, key: str, revision: str, checked_at: datetime | None = None
     ) -> CacheEntry | None:
         """The entry in one revision's folder; None where anything about it is odd.
 
-        Without `checked_at`, it was last confirmed when it was published.
+        Without `checked_at`, it was last confirmed by the request that brought it.
         """
-        folder = f"{self.objects}/{key}/{revision}"
-        record = read_record(f"{folder}/{RECORD}")
+        file = f"{self.objects}/{key}/{revision}/{RECORD}"
+        record = read_record(file)
         if record is None or source_key(record.identity, record.info.uri) != key:
             return None
         if revision_id(record.identity, record.info, record.digest) != revision:
@@ -157,7 +158,7 @@ class DirectoryCache:
             info=record.info,
             digest=record.digest,
             mtime_ns=record.mtime_ns,
-            checked_at=checked_at or _from_ns(record.mtime_ns),
+            checked_at=checked_at or from_ns(os.stat(file).st_mtime_ns),  # noqa: PTH116 - see `current`
         )
         return entry if _is_as_published(entry) else None
 
@@ -221,11 +222,3 @@ def _names(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
     except OSError:
         return []
-
-
-def _to_ns(when: datetime) -> int:
-    return (when - _EPOCH) // _MICROSECOND * 1000
-
-
-def _from_ns(ns: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=ns // 1000)

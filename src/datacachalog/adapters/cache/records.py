@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from datacachalog.domain.errors import InvalidUriError
@@ -18,6 +18,8 @@ from datacachalog.domain.uri import Uri
 
 FORMAT = 1
 _MAX_BYTES = 64 << 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,13 @@ def _read_object(path: str) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def to_ns(when: datetime) -> int:
+    """A time as a file's modification time."""
+    return (when - _EPOCH) // _MICROSECOND * 1000
+
+
+def from_ns(ns: int) -> datetime:
+    """A file's modification time as a time."""
+    return _EPOCH + timedelta(microseconds=ns // 1000)

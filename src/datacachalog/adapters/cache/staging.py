@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.records import Record
+from datacachalog.adapters.cache.records import Record, to_ns
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import cache_errors, copy_whole, create_new, remove_tree
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
@@ -47,13 +48,13 @@ class DirectoryStaging:
 
     def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
         with cache_errors(self._cache.root):
-            record = self._seal(info)
+            record = self._seal(info, checked_at)
             entry = self._rename(record, checked_at)
             if current:
                 self._cache.point(entry, checked_at)
         return entry
 
-    def _seal(self, info: ObjectInfo) -> Record:
+    def _seal(self, info: ObjectInfo, checked_at: datetime) -> Record:
         """Checks the file against `info`, makes it read-only, and writes the record beside it."""
         status = self.path.stat()
         if status.st_size != info.size_bytes:
@@ -63,10 +64,12 @@ class DirectoryStaging:
         if info.digest not in {None, digest}:
             raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
         self.path.chmod(status.st_mode & 0o444)
-        record = Record(self._identity, self.path.name, info, digest, status.st_mtime_ns)
+        sealed = replace(info, digest=digest)
+        record = Record(self._identity, self.path.name, sealed, digest, status.st_mtime_ns)
         fd = create_new(self._folder / RECORD)
         try:
             os.write(fd, record.to_json().encode())
+            os.utime(fd, ns=(to_ns(checked_at), to_ns(checked_at)))
         finally:
             os.close(fd)
         return record

@@ -79,7 +79,7 @@ class ObjectStore:
         """The info of the current object, or of one version."""
         with _translated(uri, version):
             result = obstore.get(self._store, uri.path, options=_options(version, {"head": True}))
-        return _info(uri, result.meta)
+        return _info(uri, result.meta, version)
 
     def source(self, uri: Uri, version: str | None) -> Source:
         """The object as the transfer engine reads it."""
@@ -92,7 +92,9 @@ class ObjectStore:
         try:
             with _translated(uri, version):
                 options = _options(version, {"range": (start, end)})
-                return bytes(obstore.get(self._store, uri.path, options=options).bytes())
+                result = obstore.get(self._store, uri.path, options=options)
+                _info(uri, result.meta, version)
+                return bytes(result.bytes())
         except _BeyondEndError:
             return b""
 
@@ -183,7 +185,7 @@ class Source:
         """See `PartSource`."""
         with _translated(self.uri, self.version):
             result = obstore.get(self.store, self.uri.path, options=_options(self.version, {}))
-        return _info(self.uri, result.meta), self._blocks(result)
+        return _info(self.uri, result.meta, self.version), self._blocks(result)
 
     def _blocks(self, result: GetResult) -> Iterator[Buffer]:
         with _translated(self.uri, self.version):
@@ -193,7 +195,7 @@ class Source:
         with _translated(self.uri, self.version):
             result = obstore.get(self.store, self.uri.path, options=options)
         start, end = result.range
-        return ObstorePart(_info(self.uri, result.meta), start, end, result)
+        return ObstorePart(_info(self.uri, result.meta, self.version), start, end, result)
 
 
 class _UnmodifiedError(Exception):
@@ -236,8 +238,11 @@ def _options(version: str | None, options: GetOptions) -> GetOptions:
     return options if version is None else {**options, "version": version}
 
 
-def _info(uri: Uri, meta: ObjectMeta) -> ObjectInfo:
+def _info(uri: Uri, meta: ObjectMeta, asked: str | None = None) -> ObjectInfo:
     etag, version = meta["e_tag"], meta["version"]
+    if asked not in {None, "null", version}:
+        # A bucket without versions may ignore the id, and send what it has.
+        raise VersionNotFoundError(str(uri), repr(asked))
     if etag is not None and not etag.endswith('"'):
         etag = f'"{etag}"'  # some servers and listings leave the quotes out
     return ObjectInfo(
@@ -281,13 +286,16 @@ def _generic(uri: Uri, version: str | None, error: BaseError) -> Exception:
     text = str(error)
     match = _STATUS.search(text)
     status = match[1] if match else None
+    if status == "404":
+        return _not_found(uri, version, text)
     if status == "416":
         return _BeyondEndError()
     if "non-partial response" in text:
         return RangeIgnoredError()
     if status == "409":
         return ObjectChangedError()
-    if status == "400" and version is not None:
+    if status in {"400", "405"} and version is not None:
+        # No id of theirs, or the id of a delete marker, which has no bytes.
         return VersionNotFoundError(str(uri), repr(version))
     if "incorrectly configured region" in text:
         return StorageAccessError(str(uri), "the bucket is in another region; set 'region'")

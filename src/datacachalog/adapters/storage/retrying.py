@@ -56,10 +56,13 @@ class RetryingStorage:
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         def attempt() -> ObjectInfo | NotModified:
-            dest.unlink(missing_ok=True)
-            return self._storage.download(
-                uri, dest, version=version, unless=unless, progress=progress
-            )
+            try:
+                return self._storage.download(
+                    uri, dest, version=version, unless=unless, progress=progress
+                )
+            except StorageUnavailableError:
+                dest.unlink(missing_ok=True)
+                raise
 
         return self._retried(attempt)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.storage.aws import connection
@@ -75,10 +76,8 @@ class S3Storage:
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
         bucket = self._bucket(uri)
-        try:
+        with bucket.folders_told(uri):
             return bucket.objects.stat(uri, version)
-        except ObjectNotFoundError as error:
-            raise bucket.not_found(uri, error) from error
 
     def download(
         self,
@@ -91,16 +90,15 @@ class S3Storage:
     ) -> ObjectInfo | NotModified:
         bucket = self._bucket(uri)
         source = bucket.objects.source(uri, version)
-        try:
+        with bucket.folders_told(uri):
             try:
                 return transfer(source, dest, unless, progress)
             except ObjectChangedError:
                 dest.unlink(missing_ok=True)
+            try:
                 return transfer(source, dest, unless, progress)
-        except ObjectChangedError as error:
-            raise RemoteChangedError(str(uri), "twice") from error
-        except ObjectNotFoundError as error:
-            raise bucket.not_found(uri, error) from error
+            except ObjectChangedError as error:
+                raise RemoteChangedError(str(uri), "twice") from error
 
     def upload(
         self,
@@ -116,10 +114,14 @@ class S3Storage:
         return self._bucket(prefix).objects.walk(prefix)
 
     def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
-        yield from self._bucket(uri).boto.versions(uri)
+        bucket = self._bucket(uri)
+        with bucket.folders_told(uri):
+            yield from bucket.boto.versions(uri)
 
     def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
-        return self._bucket(uri).objects.read(uri, start, end, version)
+        bucket = self._bucket(uri)
+        with bucket.folders_told(uri):
+            return bucket.objects.read(uri, start, end, version)
 
 
 class _Bucket:
@@ -146,16 +148,21 @@ class _Bucket:
                 self._boto = cast("BotoBucket", module.BotoBucket(self._connection, self._name))
         return self._boto
 
-    def not_found(self, uri: Uri, error: StorageError) -> StorageError:
-        """The better error where there is a folder of that name; `error` otherwise."""
+    @contextmanager
+    def folders_told(self, uri: Uri) -> Iterator[None]:
+        """Looks again at what is not found: it may be a folder, or its bucket may be missing."""
         try:
-            if self.objects.is_folder(uri):
-                return NotAnObjectError(str(uri))
-        except ObjectNotFoundError as missing:
-            return missing  # the bucket itself
-        except StorageError:
-            return error  # may not list
-        return error
+            yield
+        except ObjectNotFoundError as error:
+            try:
+                is_folder = self.objects.is_folder(uri)
+            except ObjectNotFoundError as missing:
+                raise missing from error  # the bucket itself
+            except StorageError:
+                raise error from None  # may not list
+            if is_folder:
+                raise NotAnObjectError(str(uri)) from error
+            raise
 
     def upload(
         self, path: Path, uri: Uri, expect: Expected, progress: TransferProgress
@@ -168,8 +175,12 @@ class _Bucket:
             if size <= SINGLE_UPLOAD_BYTES:
                 self.objects.put(path, uri, expect)
                 progress.advance(size)
-            else:
+            elif expect is ANY or self._connection.is_aws:
                 self.boto.upload_parts(path, size, uri, expect, progress)
+            else:
+                # Elsewhere the parts of several uploads may all be completed at once, each upload
+                # told that its condition held (SeaweedFS 4.48 does so); one request is safe there.
+                self.boto.upload_whole(path, size, uri, expect, progress)
         except ConflictError as conflict:
             found = self._found(uri)
             # A request whose answer was lost is sent again, and then meets its own work.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import threading
@@ -37,6 +38,7 @@ from datacachalog.domain.errors import (
     ObjectNotFoundError,
     StorageAccessError,
     StorageUnavailableError,
+    UnsupportedOperationError,
 )
 from datacachalog.domain.objects import ABSENT, ObjectInfo, Revision
 
@@ -57,6 +59,7 @@ _MAX_PARTS = 10_000  # Amazon S3 User Guide, "Multipart upload limits"
 _MIB = 1 << 20
 _MIN_PART_BYTES = 8 * _MIB
 _SINGLE_UPLOAD_PARTS = 2  # an upload in one request is as long as two parts at most
+_MAX_WHOLE_BYTES = 5 << 30  # the same, "Uploading objects"
 _THREADS = 4
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -180,6 +183,22 @@ class BotoBucket:
             return iter([replace(found[0], version=None)])  # a bucket without versions
         return iter(found)
 
+    def upload_whole(
+        self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
+    ) -> None:
+        """Uploads a file in one request, streamed, if the object is as expected.
+
+        Raises:
+            UnsupportedOperationError: it is larger than S3 takes in one request.
+        """
+        if size_bytes > _MAX_WHOLE_BYTES:
+            raise UnsupportedOperationError(
+                str(uri), "above 5 GiB, only AWS promises that an upload replaces what was expected"
+            )
+        key: Key = {"Bucket": self._bucket, "Key": uri.path}
+        with _translated(uri), _SentFile(path, progress) as body:
+            self.client.put_object(**key, Body=body, **_condition(expect))
+
     def upload_parts(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
     ) -> None:
@@ -256,42 +275,73 @@ class BotoBucket:
     def honours_conditions(self, uri: Uri) -> bool:
         """Whether this server refuses writes whose condition does not hold: it is tried.
 
-        On an object of a few bytes beside the target, which is removed again. Every kind of write
-        that a push may use must be refused: they are separate code in many servers.
+        On an object of a few bytes beside the target, which is removed again. Some servers do not
+        know the conditions, and some check them too early: of several writes at once, all pass.
         """
         folder, slash, _ = uri.path.rpartition("/")
         key: Key = {
             "Bucket": self._bucket,
             "Key": f"{folder}{slash}.datacachalog-probe-{os.urandom(8).hex()}",
         }
-        client = self.client
-        with _translated(uri):
-            made = client.put_object(**key, Body=b"probe", IfNoneMatch="*")
-            try:
-                return (
-                    _is_refused(lambda: client.put_object(**key, Body=b"2", IfNoneMatch="*"))
-                    and _is_refused(lambda: client.put_object(**key, Body=b"3", IfMatch='"no"'))
-                    and _is_refused(lambda: self._complete_probe(key))
-                )
-            finally:
-                if version := made.get("VersionId"):
-                    client.delete_object(**key, VersionId=version)
-                else:
-                    client.delete_object(**key)
+        made: list[str | None] = []
 
-    def _complete_probe(self, key: Key) -> None:
-        upload_id = self.client.create_multipart_upload(**key)["UploadId"]
-        try:
-            part = self.client.upload_part(**key, UploadId=upload_id, PartNumber=1, Body=b"4")
-            self.client.complete_multipart_upload(
-                **key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
-                IfNoneMatch="*",
-            )
-        except ClientError:
-            self.client.abort_multipart_upload(**key, UploadId=upload_id)
-            raise
+        def put(condition: Condition) -> str | None:
+            try:
+                answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _REFUSED:
+                    return None
+                raise
+            made.append(answer.get("VersionId"))
+            return answer["ETag"]
+
+        with _translated(uri):
+            try:
+                first = _winners(put, {"IfNoneMatch": "*"})
+                if len(first) != 1 or put({"IfMatch": '"another"'}) is not None:
+                    return False
+                return len(_winners(put, {"IfMatch": first[0]})) == 1
+            finally:
+                for version in {*made}:
+                    self._delete(key, version)
+
+    def _delete(self, key: Key, version: str | None) -> None:
+        if version is None:
+            self.client.delete_object(**key)
+        else:
+            self.client.delete_object(**key, VersionId=version)
+
+
+class _SentFile(io.FileIO):
+    """A file that tells its progress while it is sent, but not while it is hashed for signing."""
+
+    def __init__(self, path: Path, progress: TransferProgress) -> None:
+        super().__init__(path, "rb")
+        self._progress: TransferProgress | None = None
+        self._told = progress
+
+    def begin(self) -> None:
+        """The next read is the first one of an attempt to send."""
+        self._progress = self._told
+        self._told.total(os.fstat(self.fileno()).st_size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if self._progress is not None:
+            self._progress.advance(len(data))
+        return data
+
+
+def _begin_sending(request: Any, **_: object) -> None:
+    if isinstance(request.body, _SentFile):
+        request.body.begin()
+
+
+def _winners(put: Callable[[Condition], str | None], condition: Condition) -> list[str]:
+    """The tags of what several writes at once made; None of one that was refused is left out."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        etags = list(pool.map(put, [condition] * _THREADS))
+    return [etag for etag in etags if etag is not None]
 
 
 def part_size(size_bytes: int) -> int:
@@ -310,16 +360,6 @@ def _condition(expect: Expected) -> Condition:
     if isinstance(expect, Revision):
         return {"IfMatch": expect.etag or ""}
     return {}
-
-
-def _is_refused(write: Callable[[], object]) -> bool:
-    try:
-        write()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _REFUSED:
-            return True
-        raise
-    return False
 
 
 def _keep_order(

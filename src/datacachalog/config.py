@@ -1,0 +1,128 @@
+"""Settings and their precedence: the only room that knows the catalog's environment variables.
+
+- `DATACACHALOG_CATALOG`: the catalog file, or the folder that holds it.
+- `DATACACHALOG_CACHE_DIR`: the folder that keeps fetched files.
+- `DATACACHALOG_PROGRESS`: `0` never shows progress, `1` always does.
+- `CI`: where it is set, and not to `0` or `false`, progress is not shown.
+
+An argument of the call beats the environment, which beats catalog.yaml, which beats the default.
+A variable that is set to nothing is as if it were not set. `~/` in these variables is the home
+folder, since not everything that sets them is a shell.
+
+Variables that catalog.yaml itself refers to are read by `manifest`, those of vendors by adapters.
+"""
+
+from __future__ import annotations
+
+import stat
+from os.path import normpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+CATALOG_FILE = "catalog.yaml"
+
+_NO = {"0", "false", "no", "off"}
+_YES = {"1", "true", "yes", "on"}
+
+
+def find_catalog(
+    start: Path | None, explicit: str | os.PathLike[str] | None, environ: Mapping[str, str]
+) -> Path:
+    """The catalog file to use: the one that is named, else the nearest from `start` upward.
+
+    `explicit`, and `DATACACHALOG_CATALOG` after it, name the file or the folder that holds it.
+    `start` is a folder; None is the current one. What is named is returned as it is named, what
+    is found as an absolute path.
+
+    Raises:
+        CatalogNotFoundError: there is none; it says where it was looked for.
+    """
+    if explicit is not None:
+        return _named(Path(explicit), "")
+    if named := environ.get("DATACACHALOG_CATALOG"):
+        return _named(_path(named, environ), ", which DATACACHALOG_CATALOG names")
+    return _nearest(start)
+
+
+def _named(path: Path, by: str) -> Path:
+    file = path / CATALOG_FILE if _is(stat.S_ISDIR, path) else path
+    if not _is(stat.S_IFMT, file):
+        raise CatalogNotFoundError(f"at {str(file)!r}{by}")
+    return file
+
+
+def _nearest(start: Path | None) -> Path:
+    try:
+        folder = Path(normpath((start or Path()).absolute()))
+    except FileNotFoundError:
+        raise CatalogNotFoundError("in the current folder, which was removed") from None
+    for each in (folder, *folder.parents):
+        if _is(stat.S_ISREG, each / CATALOG_FILE):
+            return each / CATALOG_FILE
+    raise CatalogNotFoundError(f"in {str(folder)!r} or in a folder above it")
+
+
+def _is(kind: Callable[[int], int], path: Path) -> bool:
+    """Whether there is something of that kind; what may not be looked at is not there."""
+    try:
+        return bool(kind(path.stat().st_mode))
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return False
+
+
+def cache_dir(
+    explicit: str | os.PathLike[str] | None,
+    environ: Mapping[str, str],
+    manifest_dir: Path | None,
+) -> Path:
+    """The folder that keeps fetched files, as an absolute path; it need not exist.
+
+    Named by the call, by `DATACACHALOG_CACHE_DIR`, or by catalog.yaml (`manifest_dir`), in this
+    order; else the place for caches of this user (`~/.cache/datacachalog`, on Linux).
+
+    Raises:
+        CachePermissionError: the user has no home folder to keep a cache in.
+    """
+    if explicit is not None:
+        return Path(explicit).absolute()
+    if named := environ.get("DATACACHALOG_CACHE_DIR"):
+        return _path(named, environ).absolute()
+    if manifest_dir is not None:
+        return manifest_dir
+    try:
+        return platformdirs.user_cache_path("datacachalog")
+    except RuntimeError:  # as in a container whose user has no entry in /etc/passwd
+        raise CachePermissionError("~", "the home folder of this user is not known") from None
+
+
+def _path(text: str, environ: Mapping[str, str]) -> Path:
+    home = environ.get("HOME")
+    if home and (text == "~" or text.startswith("~/")):
+        return Path(home + text[1:])
+    return Path(text)
+
+
+def progress_wanted(
+    environ: Mapping[str, str],
+    stream_isatty: bool,  # noqa: FBT001 - it is an answer passed on, never a bare True
+) -> bool:
+    """Whether to show progress on a stream, by its kind and `environ`.
+
+    >>> progress_wanted({}, stream_isatty=True)
+    True
+    >>> progress_wanted({"CI": "true"}, stream_isatty=True)
+    False
+    """
+    wish = environ.get("DATACACHALOG_PROGRESS", "").lower()
+    if wish in _NO | _YES:
+        return wish in _YES
+    in_ci = environ.get("CI", "").lower() not in {"", *_NO}
+    return stream_isatty and not in_ci

@@ -1,0 +1,95 @@
+"""A catalog file -> `Manifest`.
+
+The file is data that somebody else may have written: reading it runs nothing, asks nothing of the
+network, and takes bounded time and memory.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from datacachalog.domain.dataset import Dataset
+from datacachalog.domain.errors import CatalogInvalidError, CatalogNotFoundError
+from datacachalog.manifest.document import MAX_BYTES, GaveUpError, Problems, Scalar, parse
+from datacachalog.manifest.format import CATALOG
+from datacachalog.manifest.values import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from datacachalog.domain.storage_options import StorageOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a catalog file says.
+
+    `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
+    the order of the file. `cache_dir` is absolute too, and None where the file names none.
+    `storage` has the options by URI prefix.
+    """
+
+    file: Path
+    root: Path
+    datasets: tuple[Dataset, ...]
+    cache_dir: Path | None
+    storage: Mapping[str, StorageOptions]
+
+
+def load(file: Path, environ: Mapping[str, str]) -> Manifest:
+    """What `file` says, with `environ` for the variables that it refers to.
+
+    Raises:
+        CatalogNotFoundError: there is no such file.
+        CatalogInvalidError: it cannot be read, or breaks the format; it lists every mistake.
+    """
+    name = file.name if file.is_absolute() else str(file)
+    problems = Problems()
+    try:
+        values = _values(_content(file, name), Place("", problems, environ))
+    except GaveUpError:
+        values = {}
+    if problems:
+        raise CatalogInvalidError(str(file), problems.listed(name))
+    return _manifest(file.absolute(), values)
+
+
+def _content(file: Path, name: str) -> bytes:
+    """The bytes of the file, and one more than allowed where it has them."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for, for ever
+            raise CatalogInvalidError(str(file), (f"{name}: is not a regular file",))
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the path
+        raise CatalogNotFoundError(f"at {str(file)!r}") from None
+    except OSError as error:
+        problem = f"{name}: cannot be read: {error.strerror}"
+        raise CatalogInvalidError(str(file), (problem,)) from error
+
+
+def _values(content: bytes, place: Place) -> dict[str, Any]:
+    tree = parse(content, place.problems)
+    if isinstance(tree, Scalar) and tree.is_null:
+        place.problems.stop(1, "the catalog is empty; begin with 'version: 1'")
+    return CATALOG.read(tree, place) or {}
+
+
+def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
+    root = file.parent
+    defaults = values.get("defaults", {})
+    datasets = (
+        Dataset(name, **{**defaults, **fields}).starting_at(root)
+        for name, fields in values.get("datasets", {}).items()
+    )
+    folder = values.get("cache", {}).get("dir")
+    return Manifest(
+        file,
+        root,
+        tuple(datasets),
+        root / folder if folder else None,
+        values.get("storage", {}),
+    )

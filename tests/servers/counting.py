@@ -1,0 +1,226 @@
+"""A proxy that stands before an S3 server, counts exactly, and misbehaves on demand.
+
+The client's `Host` header is passed on unchanged, since request signatures cover it. Bodies are
+streamed in both directions, as they are; connections stay open between requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Self
+
+from tests.servers.exchange import Exchange, Script, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from http.client import HTTPResponse
+
+    from tests.servers.exchange import Reply
+
+_BLOCK_BYTES = 256 * 1024
+_HOP_BY_HOP = {"connection", "expect", "keep-alive", "proxy-connection", "te", "upgrade"}
+
+
+class CountingProxy(Tally):
+    """A running proxy before the server at `upstream`; it has counted all since `reset`.
+
+    `hook` may be set at any time. It is called with every exchange before the server sees the
+    request; where it returns None the exchange passes as it is. An exchange is listed from its
+    arrival on, and complete before its client has read the last byte of the answer.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__()
+        self.upstream = upstream.removeprefix("http://").rstrip("/")
+        self.hook: Callable[[Exchange], Script | None] = lambda _: None
+        self._server = _Server(self)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def reset(self) -> None:
+        """Forgets what was counted so far."""
+        self.requests = []
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[Tally]:
+        """What passes while the block runs; empty until it ends."""
+        tally, requests, before = Tally(), self.requests, len(self.requests)
+        try:
+            yield tally
+        finally:
+            tally.requests = requests[before:]
+
+    def stop(self) -> None:
+        """Ends the proxy and every connection through it."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True  # a forgotten proxy lets the interpreter end
+
+    def __init__(self, proxy: CountingProxy) -> None:
+        self.proxy = proxy
+        self.open: set[_Handler] = set()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def server_close(self) -> None:
+        for handler in list(self.open):
+            handler.abort()
+            handler.thread.join()
+        super().server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client, with one of its own to the server."""
+
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    rbufsize = 64 * 1024
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        self.thread = threading.current_thread()
+        self._upstream = HTTPConnection(self.server.proxy.upstream, timeout=300)
+        self.server.open.add(self)
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError, HTTPException):  # one side hung up: so do we
+            super().handle()
+
+    def finish(self) -> None:
+        self.server.open.discard(self)
+        self._upstream.close()
+        super().finish()
+
+    def abort(self) -> None:
+        """Wakes the thread, wherever it waits, to find its connections closed."""
+        for each in (self.connection, self._upstream.sock):
+            with contextlib.suppress(OSError, AttributeError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+    def _exchange(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        exchange = Exchange(self.command, self.path, headers)
+        self.server.proxy.requests.append(exchange)
+        script = self.server.proxy.hook(exchange) or Script()
+        time.sleep(script.delay_s)
+        if script.reply is None:
+            self._send_up(exchange)
+            with self._upstream.getresponse() as response:
+                self._send_down(exchange, response, script)
+        else:
+            for block in self._request_body():
+                exchange.bytes_up += len(block)
+            self._send_reply(exchange, script.reply)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _exchange  # noqa: N815 - http.server's names
+
+    def _request_body(self) -> Iterator[bytes]:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                yield self.rfile.read(size)
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
+        left = int(self.headers.get("Content-Length", 0))
+        while left:
+            block = self.rfile.read1(min(left, _BLOCK_BYTES))
+            if not block:
+                raise ConnectionAbortedError("the client hung up")
+            left -= len(block)
+            yield block
+
+    def _send_up(self, exchange: Exchange) -> None:
+        upstream = self._upstream
+        if upstream.sock and select.select([upstream.sock], [], [], 0)[0]:
+            upstream.close()  # the server hung up while the connection was idle
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in _HOP_BY_HOP:
+                upstream.putheader(name, value)
+        upstream.endheaders()
+        chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
+        body = self._request_body()
+        try:
+            for block in body:
+                exchange.bytes_up += len(block)
+                upstream.send(_chunk(block) if chunked else block)
+            if chunked:
+                upstream.send(_chunk(b""))
+        except (BrokenPipeError, ConnectionResetError):  # the server answered early: hear it
+            exchange.bytes_up += sum(len(block) for block in body)
+
+    def _send_down(self, exchange: Exchange, response: HTTPResponse, script: Script) -> None:
+        headers = [(k, v) for k, v in response.getheaders() if k.lower() not in _HOP_BY_HOP]
+        chunked = response.chunked and self.command != "HEAD"
+        if response.length is None and not chunked:
+            self.close_connection = True  # the end of the connection is the end of the body
+        self._send_head(exchange, response.status, headers, script)
+        for block in _paced(response, script):
+            exchange.bytes_down += len(block)
+            self.wfile.write(_chunk(block) if chunked else block)
+        if response.will_close:
+            self._upstream.close()
+        if chunked:
+            self.wfile.write(_chunk(b""))
+
+    def _send_reply(self, exchange: Exchange, reply: Reply) -> None:
+        headers = {"Content-Length": str(len(reply.body)), **reply.headers}
+        self._send_head(exchange, reply.status, list(headers.items()), Script())
+        if self.command != "HEAD":
+            exchange.bytes_down += len(reply.body)
+            self.wfile.write(reply.body)
+
+    def _send_head(
+        self, exchange: Exchange, status: int, headers: list[tuple[str, str]], script: Script
+    ) -> None:
+        changed = {name.lower(): value for name, value in script.headers.items()}
+        kept = [(name, value) for name, value in headers if name.lower() not in changed]
+        kept += [(name, value) for name, value in changed.items() if value is not None]
+        exchange.status = status
+        exchange.response_headers = {name.lower(): value for name, value in kept}
+        self.send_response_only(status)
+        for name, value in kept:
+            self.send_header(name, value)
+        self.end_headers()
+
+
+def _chunk(block: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(block), block)
+
+
+def _paced(response: HTTPResponse, script: Script) -> Iterator[bytes]:
+    """The body's blocks, as slowly as asked; raises where the body ends too early."""
+    left = script.cut_after
+    while left != 0 and (block := response.read1(min(_BLOCK_BYTES, left or _BLOCK_BYTES))):
+        if script.bytes_per_s is not None:
+            time.sleep(len(block) / script.bytes_per_s)
+        yield block
+        left = None if left is None else left - len(block)
+    if left == 0 or response.length:
+        raise ConnectionAbortedError("the body was cut")

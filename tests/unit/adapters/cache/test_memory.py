@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from datacachalog.adapters.cache.memory import MemoryCache
+from datacachalog.testing.cache_contract import CacheContract
+from datacachalog.testing.sources import SOURCE, publish
+
+
+class TestMemoryCache(CacheContract):
+    @pytest.fixture
+    def cache(self):
+        with MemoryCache() as cache:
+            yield cache
+
+    @pytest.fixture
+    def root(self, cache):
+        return cache.root.resolve()
+
+
+def test_a_closed_cache_leaves_nothing_behind():
+    cache = MemoryCache()
+    publish(cache, b"1")
+
+    cache.close()
+    cache.close()
+
+    assert not cache.root.exists()
+    assert None is cache.current(*SOURCE)
+
+
+def test_the_end_of_the_block_closes_the_cache():
+    with MemoryCache() as cache:
+        publish(cache, b"1")
+
+    assert not cache.root.exists()
+
+
+def test_a_cache_that_nobody_uses_any_more_leaves_nothing_behind():
+    cache = MemoryCache()
+    root = publish(cache, b"1").path.parents[3]
+
+    del cache
+    gc.collect()
+
+    assert not root.exists()
+
+
+def test_two_caches_share_nothing():
+    with MemoryCache() as one, MemoryCache() as other:
+        publish(one, b"1")
+
+        assert None is other.current(*SOURCE)
+
+
+def test_an_entry_is_read_only():
+    with MemoryCache() as cache:
+        assert 0o444 == publish(cache, b"1").path.stat().st_mode & 0o777
