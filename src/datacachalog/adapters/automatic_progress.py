@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from datacachalog.ports import SILENT
+from datacachalog.ports import SILENT, SilentProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +23,12 @@ class AutomaticProgress:
         self._shown: ProgressPort | None = None
 
     def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:
-        if not self._is_watched():
-            return nullcontext(SILENT)
         return _LateTransfer(self, name)
 
     def shown(self) -> ProgressPort:
-        """The one display of this process's transfers."""
+        """What shows transfers now: the one display of this process, or nothing."""
+        if not self._is_watched():
+            return SilentProgress()
         if self._shown is None:
             module = importlib.import_module("datacachalog.adapters.progress")
             self._shown = module.RichProgress()
@@ -57,8 +56,9 @@ class _LateTransfer:
             self._context.__exit__(kind, error, traceback)
 
     def total(self, size_bytes: int) -> None:
-        self._context = self._progress.shown().transfer(self._name)
-        self._transfer = self._context.__enter__()
+        if self._context is None:
+            self._context = self._progress.shown().transfer(self._name)
+            self._transfer = self._context.__enter__()
         self._transfer.total(size_bytes)
 
     def advance(self, size_bytes: int) -> None:

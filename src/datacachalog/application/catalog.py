@@ -24,7 +24,7 @@ from datacachalog.domain.errors import (
     ReadOnlyDatasetError,
     RemoteChangedError,
 )
-from datacachalog.domain.freshness import Serve, plan_fetch
+from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
 from datacachalog.domain.objects import (
     ABSENT,
     ANY,
@@ -277,15 +277,14 @@ class CoreCatalog:
     ) -> Fetched:
         uri, begun = dataset.source, self._clock()
         identity = self.storage.identity(uri)
-        plan = plan_fetch(
-            self.cache.current(identity, uri), dataset.freshness, begun, refresh=refresh
-        )
-        if isinstance(plan, Serve):
-            return Fetched(dataset.name, Outcome.CACHED, plan.entry)
+        if not refresh and dataset.freshness != ALWAYS:
+            plan = plan_fetch(self.cache.current(identity, uri), dataset.freshness, begun)
+            if isinstance(plan, Serve):
+                return Fetched(dataset.name, Outcome.CACHED, plan.entry)
         with self.cache.alone(identity, uri, _LOCK_WAIT):
+            entry = self.cache.current(identity, uri)
             # Whoever was here before may have asked the store after we were called: that answer
             # is as good as one of our own. An older one is not: the object may have changed.
-            entry = self.cache.current(identity, uri)
             if entry is not None and entry.checked_at >= begun:
                 return Fetched(dataset.name, Outcome.UNCHANGED, entry)
             return self._ask(dataset, identity, entry, progress)

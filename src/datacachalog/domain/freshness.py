@@ -83,18 +83,16 @@ class Ask:
 Plan: TypeAlias = Serve | Ask
 
 
-def plan_fetch(
-    entry: CacheEntry | None, freshness: Freshness, now: datetime, *, refresh: bool = False
-) -> Plan:
+def plan_fetch(entry: CacheEntry | None, freshness: Freshness, now: datetime) -> Plan:
     """Decide whether a cached entry may be served or its store must be asked.
 
     An entry is served while `now - entry.checked_at < max_age`; at exactly `max_age` it is stale
     (RFC 9111 §4.2: fresh means *less than* its lifetime). One that was confirmed in the future,
-    because a clock went back, is stale. `refresh` asks in any case. Pure: no clock, no store.
+    because a clock went back, is stale. Pure: no clock, no store.
     """
     if entry is None:
         return Ask(None)
-    if not refresh and _is_fresh(entry.checked_at, freshness.max_age, now):
+    if _is_fresh(entry.checked_at, freshness.max_age, now):
         return Serve(entry)
     return Ask(entry.revision)
 

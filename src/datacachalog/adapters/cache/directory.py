@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,9 +23,9 @@ from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.records import from_ns, read_record, read_ref, ref_json, to_ns
-from datacachalog.adapters.cache.staging import RECORD, DirectoryStaging, owner_is_gone
+from datacachalog.adapters.cache.staging import RECORD, DirectoryStaging, Place, owner_is_gone
 from datacachalog.adapters.disk import cache_errors, remove_tree
-from datacachalog.domain.keys import revision_id, source_key
+from datacachalog.domain.keys import local_name, revision_id, source_key
 from datacachalog.domain.objects import CacheEntry
 
 if TYPE_CHECKING:
@@ -48,38 +47,52 @@ class DirectoryCache:
         home = root / "v1"
         self.objects, self.refs = home / "objects", home / "refs"
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
-        # What each ref was found to say, by the status of its file: a warm hit needs no JSON.
-        self._memo: dict[str, tuple[tuple[int, int, int], CacheEntry]] = {}
+        self.partial_text = str(self.partial)
+        self._places: dict[tuple[str, Uri], Place] = {}
+
+    def place(self, identity: str, uri: Uri) -> Place:
+        """Where everything about one source is; made once, as names cost more than a look."""
+        place = self._places.get((identity, uri))
+        if place is None:
+            key = source_key(identity, uri)
+            place = self._places[identity, uri] = Place(
+                identity,
+                key,
+                file_name=local_name(uri),
+                folder=f"{self.objects}/{key}",
+                ref=f"{self.refs}/{key}.json",
+                lock=f"{self.locks}/{key}.lock",
+            )
+        return place
 
     def current(self, identity: str, uri: Uri) -> CacheEntry | None:
-        key = source_key(identity, uri)
-        ref = f"{self.refs}/{key}.json"
+        place = self.place(identity, uri)
         try:
-            status = os.stat(ref)  # noqa: PTH116 - a warm hit's whole cost; Path.stat doubles it
+            status = os.stat(place.ref)  # noqa: PTH116 - a warm hit's whole cost; Path.stat doubles it
         except OSError:
             return None
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-        known = self._memo.get(key)
-        if known is not None and known[0] == seen and known[1].identity == identity:
+        known = place.memo
+        if known is not None and known[0] == seen:
             return known[1] if _is_as_published(known[1]) else None
-        revision = read_ref(ref, identity)
+        revision = read_ref(place.ref, identity)
         if revision is None:
             return None
-        entry = self.load(key, revision, from_ns(status.st_mtime_ns))
+        entry = self.load(place.key, revision, from_ns(status.st_mtime_ns))
         if entry is None or entry.identity != identity:
             return None
-        self._memo[key] = (seen, entry)
+        place.memo = (seen, entry)
         return entry
 
     def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
-        for entry in self._entries_of(source_key(identity, uri)):
+        for entry in self._entries_of(self.place(identity, uri).key):
             if entry.identity == identity and entry.info.version == version:
                 return entry
         return None
 
     @contextmanager
     def staging(self, identity: str, uri: Uri) -> Iterator[DirectoryStaging]:
-        staging = DirectoryStaging(self, identity, uri)
+        staging = DirectoryStaging(self, self.place(identity, uri))
         try:
             yield staging
         finally:
@@ -88,43 +101,57 @@ class DirectoryCache:
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not _is_as_published(entry):
             return None
+        confirmed = replace(entry, checked_at=checked_at)
         with contextlib.suppress(OSError):  # a shared cache that is not ours to write serves on
-            self.point(entry, checked_at)
-        return replace(entry, checked_at=checked_at)
+            self.point(confirmed)
+        return confirmed
 
-    def point(self, entry: CacheEntry, checked_at: datetime) -> None:
-        """Makes `entry` the current one, unless another was confirmed later than `checked_at`.
+    def point(self, entry: CacheEntry) -> None:
+        """Makes `entry` the current one, unless another was confirmed by a later request.
 
         Two processes may both find an older ref and both replace it; then the slower one's stays,
         and the next revalidation mends it: an older revision for a while, never wrong bytes.
         """
-        key, at_ns = source_key(entry.identity, entry.info.uri), to_ns(checked_at)
-        ref = self.refs / f"{key}.json"
+        place, at_ns = self.place(entry.identity, entry.info.uri), to_ns(entry.checked_at)
         try:
-            found_ns = ref.stat().st_mtime_ns
+            status = os.stat(place.ref)  # noqa: PTH116 - see `current`
         except OSError:
-            found_ns = None
+            self._write_ref(place, entry, at_ns)
+            return
         # A ref from the future, left by a clock that was wrong, must not stay for ever.
-        if found_ns is not None and at_ns < found_ns <= time.time_ns():
+        if at_ns < status.st_mtime_ns <= time.time_ns():
             return
-        if found_ns is not None and read_ref(str(ref), entry.identity) == entry.revision_id:
-            os.utime(ref, ns=(at_ns, at_ns))
+        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+        known = place.memo
+        if known is not None and known[0] == seen:
+            is_ours = known[1].revision_id == entry.revision_id
+        else:
+            is_ours = read_ref(place.ref, entry.identity) == entry.revision_id
+        if not is_ours:
+            self._write_ref(place, entry, at_ns)
             return
-        if not self.refs.is_dir():
-            self.prepare()
-        fresh = self.refs / f".{key}.{os.urandom(6).hex()}"
+        os.utime(place.ref, ns=(at_ns, at_ns))
+        place.memo = ((status.st_ino, at_ns, status.st_size), entry)
+
+    def _write_ref(self, place: Place, entry: CacheEntry, at_ns: int) -> None:
+        fresh = self.refs / f".{place.key}.{os.urandom(6).hex()}"
+        text = ref_json(entry.identity, entry.revision_id)
         try:
-            fresh.write_text(ref_json(entry.identity, entry.revision_id))
+            try:
+                fresh.write_text(text)
+            except FileNotFoundError:
+                self.prepare()
+                fresh.write_text(text)
             os.utime(fresh, ns=(at_ns, at_ns))
-            fresh.replace(ref)
+            fresh.replace(place.ref)
         except OSError:
             fresh.unlink(missing_ok=True)
             raise
 
     def forget(self, identity: str, uri: Uri) -> bool:
         had_one = self.current(identity, uri) is not None
-        with cache_errors(self.root):
-            (self.refs / f"{source_key(identity, uri)}.json").unlink(missing_ok=True)
+        with cache_errors(self.root), contextlib.suppress(FileNotFoundError):
+            os.unlink(self.place(identity, uri).ref)  # noqa: PTH108 - a string, as above
         return had_one
 
     def entries(self) -> Iterator[CacheEntry]:
@@ -186,11 +213,7 @@ class DirectoryCache:
 
     @contextmanager
     def alone(self, identity: str, uri: Uri, wait: timedelta) -> Iterator[bool]:
-        lock = self.locks / f"{source_key(identity, uri)}.lock"
-        if not self.locks.is_dir():
-            with contextlib.suppress(OSError):  # what has to write will say why it cannot
-                self.prepare()
-        with exclusive(lock, wait) as held:
+        with exclusive(self.place(identity, uri).lock, wait, prepare=self.prepare) as held:
             yield held
 
     def prepare(self) -> None:
@@ -206,7 +229,8 @@ class DirectoryCache:
         folder = self.root
         while not folder.exists():
             folder = folder.parent
-        return shutil.disk_usage(folder).free
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
 
 
 def _is_as_published(entry: CacheEntry) -> bool:

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
-    from pathlib import Path
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _BUSY = {errno.EAGAIN, errno.EACCES}
@@ -25,13 +24,14 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
 
 
 @contextmanager
-def exclusive(path: Path, wait: timedelta) -> Iterator[bool]:
+def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Iterator[bool]:
     """Holds the lock file at `path`; gives False where it could not be had within `wait`.
 
-    Every call opens the file anew, so threads of one process hold each other off too.
+    `prepare` makes its folder, should that be missing. Every call opens the file anew, so threads
+    of one process hold each other off too.
     """
     try:
-        fd = os.open(path, _FLAGS, 0o666)
+        fd = _opened(path, prepare)
     except OSError:
         yield False  # a cache that may not be written has nobody to hold off
         return
@@ -39,6 +39,14 @@ def exclusive(path: Path, wait: timedelta) -> Iterator[bool]:
         yield _acquired(fd, time.monotonic() + wait.total_seconds())
     finally:
         os.close(fd)  # releases the lock
+
+
+def _opened(path: str, prepare: Callable[[], None]) -> int:
+    try:
+        return os.open(path, _FLAGS, 0o666)
+    except FileNotFoundError:
+        prepare()
+        return os.open(path, _FLAGS, 0o666)
 
 
 def _acquired(fd: int, deadline: float) -> bool:

@@ -4,41 +4,55 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.records import Record, to_ns
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import cache_errors, copy_whole, create_new, remove_tree
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
-from datacachalog.domain.keys import local_name, revision_id, source_key
+from datacachalog.domain.keys import revision_id
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from datacachalog.adapters.cache.directory import DirectoryCache
     from datacachalog.domain.objects import ObjectInfo
-    from datacachalog.domain.uri import Uri
 
 RECORD = ".entry.json"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 _ATTEMPTS = 5
 
 
+@dataclass(slots=True)
+class Place:
+    """Where things of one source are in a cache, as strings: a look must not build paths.
+
+    `memo` is what the ref was last found to say, with the status that its file had then.
+    """
+
+    identity: str
+    key: str
+    file_name: str
+    folder: str
+    ref: str
+    lock: str
+    memo: tuple[tuple[int, int, int], CacheEntry] | None = None
+
+
 class DirectoryStaging:
     """One download or push on its way into a `DirectoryCache`."""
 
-    def __init__(self, cache: DirectoryCache, identity: str, uri: Uri) -> None:
-        self._cache, self._identity, self._uri = cache, identity, uri
+    def __init__(self, cache: DirectoryCache, place: Place) -> None:
+        self._cache, self._place = cache, place
         # Named after its process, so that what a killed one leaves can be told from live work.
-        owner = f"{socket.gethostname()}.{os.getpid()}.{os.urandom(6).hex()}"
-        self._folder = cache.partial / owner
+        owner = f"{os.uname().nodename}.{os.getpid()}.{os.urandom(6).hex()}"
+        self._folder = f"{cache.partial_text}/{owner}"
         self._digest: str | None = None
-        self.path: Path = self._folder / local_name(uri)
+        self.path = Path(f"{self._folder}/{place.file_name}")
 
     def copy_from(self, path: Path) -> None:
         try:
@@ -51,7 +65,7 @@ class DirectoryStaging:
             record = self._seal(info, checked_at)
             entry = self._rename(record, checked_at)
             if current:
-                self._cache.point(entry, checked_at)
+                self._cache.point(entry)
         return entry
 
     def _seal(self, info: ObjectInfo, checked_at: datetime) -> Record:
@@ -65,8 +79,8 @@ class DirectoryStaging:
             raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
         self.path.chmod(status.st_mode & 0o444)
         sealed = replace(info, digest=digest)
-        record = Record(self._identity, self.path.name, sealed, digest, status.st_mtime_ns)
-        fd = create_new(self._folder / RECORD)
+        record = Record(self._place.identity, self.path.name, sealed, digest, status.st_mtime_ns)
+        fd = create_new(Path(f"{self._folder}/{RECORD}"))
         try:
             os.write(fd, record.to_json().encode())
             os.utime(fd, ns=(to_ns(checked_at), to_ns(checked_at)))
@@ -75,13 +89,12 @@ class DirectoryStaging:
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
-        cache = self._cache
-        key = source_key(self._identity, self._uri)
-        revision = revision_id(self._identity, record.info, record.digest)
-        target = cache.objects / key / revision
+        cache, key = self._cache, self._place.key
+        revision = revision_id(self._place.identity, record.info, record.digest)
+        target = Path(f"{self._place.folder}/{revision}")
         for _ in range(_ATTEMPTS):
             try:
-                self._folder.rename(target)
+                os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
             except FileNotFoundError:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 continue
@@ -94,7 +107,7 @@ class DirectoryStaging:
                 cache.discard(target)  # damaged since it was published: ours takes its place
                 continue
             return CacheEntry(
-                identity=self._identity,
+                identity=self._place.identity,
                 revision_id=revision,
                 path=target / record.file_name,
                 info=record.info,
@@ -107,13 +120,13 @@ class DirectoryStaging:
     def drop(self) -> None:
         """Removes what was not published."""
         if os.path.lexists(self._folder):
-            remove_tree(self._folder)
+            remove_tree(Path(self._folder))
 
 
 def owner_is_gone(folder_name: str) -> bool:
     """Whether a staging folder was left behind by a process of this machine that is dead."""
     host, _, rest = folder_name.rpartition(".")[0].rpartition(".")
-    if host != socket.gethostname() or not rest.isdecimal():
+    if host != os.uname().nodename or not rest.isdecimal():
         return False
     try:
         os.kill(int(rest), 0)

@@ -49,13 +49,19 @@ class S3Storage:
 
     def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
+        self._identities: dict[Uri, str] = {}
         self._connections: dict[StorageOptions, Connection] = {}
         self._buckets: dict[tuple[int, Connection, str], _Bucket] = {}
+        self._bucket_of: dict[Uri, tuple[int, _Bucket]] = {}
         self._lock = threading.Lock()
 
     def identity(self, uri: Uri) -> str:
-        endpoint = self._connection(uri).endpoint
-        return str(uri) if endpoint is None else f"{uri} at {endpoint}"
+        identity = self._identities.get(uri)
+        if identity is None:
+            endpoint = self._connection(uri).endpoint
+            identity = str(uri) if endpoint is None else f"{uri} at {endpoint}"
+            self._identities[uri] = identity
+        return identity
 
     def _connection(self, uri: Uri) -> Connection:
         options = options_for(uri, self._settings.options)
@@ -67,11 +73,16 @@ class S3Storage:
 
     def _bucket(self, uri: Uri) -> _Bucket:
         # By process: neither obstore's threads nor boto3's sockets survive a fork.
-        key = (os.getpid(), self._connection(uri), uri.authority)
+        process = os.getpid()
+        known = self._bucket_of.get(uri)
+        if known is not None and known[0] == process:
+            return known[1]
+        key = (process, self._connection(uri), uri.authority)
         with self._lock:
             bucket = self._buckets.get(key)
             if bucket is None:
                 bucket = self._buckets[key] = _Bucket(key[1], uri)
+        self._bucket_of[uri] = (process, bucket)
         return bucket
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
