@@ -10,7 +10,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
@@ -100,7 +100,7 @@ class Catalog(CoreCatalog):
             CatalogNotFoundError: there is none.
             CatalogInvalidError: it has mistakes; all of them are listed.
         """
-        file = config.find_catalog(Path.cwd(), path, os.environ)
+        file = config.find_catalog(None, path, os.environ)
         # By name: it brings the YAML parser, 30 ms that a catalog made in Python has no use for.
         manifest = importlib.import_module("datacachalog.manifest")
         declared: Manifest = manifest.load(file, os.environ)
@@ -136,4 +136,11 @@ def _now() -> datetime:
 def _is_watched() -> bool:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     in_notebook = type(shell).__name__ == "ZMQInteractiveShell"
-    return config.progress_wanted(os.environ, stream_isatty=sys.stderr.isatty() or in_notebook)
+    return config.progress_wanted(os.environ, stream_isatty=in_notebook or _is_terminal(sys.stderr))
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()  # None: the process began without the stream
+    except (AttributeError, ValueError):  # one that only knows how to write, or was closed
+        return False

@@ -248,7 +248,10 @@ class CoreCatalog:
 
         Asks the store, whatever the dataset's freshness, and changes nothing.
         """
-        return self._compared(name).state is not State.CURRENT
+        status = self._status_of(name)
+        if status.error is not None:
+            raise status.error
+        return status.state is not State.CURRENT
 
     def status(self, names: Iterable[str] | None = None) -> tuple[DatasetStatus, ...]:
         """How each cached copy compares with its store now; all datasets without `names`.
@@ -284,8 +287,9 @@ class CoreCatalog:
         with self.cache.alone(identity, uri, _LOCK_WAIT):
             entry = self.cache.current(identity, uri)
             # Whoever was here before may have asked the store after we were called: that answer
-            # is as good as one of our own. An older one is not: the object may have changed.
-            if entry is not None and entry.checked_at >= begun:
+            # is as good as one of our own. An older one is not: the object may have changed. Nor is
+            # one from the future: a clock that was wrong must not keep us from asking for long.
+            if entry is not None and begun <= entry.checked_at <= self._clock():
                 return Fetched(dataset.name, Outcome.UNCHANGED, entry)
             return self._ask(dataset, identity, entry, progress)
 
@@ -362,10 +366,13 @@ class CoreCatalog:
                 return ABSENT if entry is None else entry.revision
         raise ValueError(f"expect must be 'cached', 'absent', 'any' or a Revision, not {expect!r}")
 
-    def _compared(self, name: str) -> DatasetStatus:
-        source = self[name].source
-        entry = self.cache.current(self.storage.identity(source), source)
-        remote = self.storage.stat(source)
+    def _status_of(self, name: str) -> DatasetStatus:
+        source, entry = self[name].source, None
+        try:
+            entry = self.cache.current(self.storage.identity(source), source)
+            remote = self.storage.stat(source)
+        except DatacachalogError as error:
+            return DatasetStatus(name, State.UNKNOWN, source, entry, None, error)
         if entry is None:
             state = State.ABSENT
         elif entry.revision.same_bytes(remote.revision):
@@ -373,11 +380,3 @@ class CoreCatalog:
         else:
             state = State.STALE
         return DatasetStatus(name, state, source, entry, remote, None)
-
-    def _status_of(self, name: str) -> DatasetStatus:
-        try:
-            return self._compared(name)
-        except DatacachalogError as error:
-            source = self[name].source
-            entry = self.cache.current(self.storage.identity(source), source)
-            return DatasetStatus(name, State.UNKNOWN, source, entry, None, error)

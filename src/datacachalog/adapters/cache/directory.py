@@ -19,19 +19,19 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.records import from_ns, read_record, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import RECORD, DirectoryStaging, Place, owner_is_gone
-from datacachalog.adapters.disk import cache_errors, remove_tree
+from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
 from datacachalog.domain.keys import local_name, revision_id, source_key
 from datacachalog.domain.objects import CacheEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
-    from pathlib import Path
 
     from datacachalog.domain.uri import Uri
 
@@ -134,18 +134,18 @@ class DirectoryCache:
         place.memo = ((status.st_ino, at_ns, status.st_size), entry)
 
     def _write_ref(self, place: Place, entry: CacheEntry, at_ns: int) -> None:
-        fresh = self.refs / f".{place.key}.{os.urandom(6).hex()}"
+        fresh = f"{self.refs}/.{place.key}.{os.urandom(6).hex()}"
         text = ref_json(entry.identity, entry.revision_id)
         try:
             try:
-                fresh.write_text(text)
+                write_new(fresh, text)
             except FileNotFoundError:
                 self.prepare()
-                fresh.write_text(text)
+                write_new(fresh, text)
             os.utime(fresh, ns=(at_ns, at_ns))
-            fresh.replace(place.ref)
+            os.replace(fresh, place.ref)  # noqa: PTH105 - strings, as above
         except OSError:
-            fresh.unlink(missing_ok=True)
+            Path(fresh).unlink(missing_ok=True)
             raise
 
     def forget(self, identity: str, uri: Uri) -> bool:
@@ -185,7 +185,7 @@ class DirectoryCache:
             info=record.info,
             digest=record.digest,
             mtime_ns=record.mtime_ns,
-            checked_at=checked_at or from_ns(os.stat(file).st_mtime_ns),  # noqa: PTH116 - see `current`
+            checked_at=checked_at or record.checked_at,
         )
         return entry if _is_as_published(entry) else None
 

@@ -31,10 +31,12 @@ class Record:
     info: ObjectInfo
     digest: str
     mtime_ns: int
+    checked_at: datetime
 
     def to_json(self) -> str:
         """The record as text, one key a line, for people who look."""
         info = self.info
+        modified = None if info.last_modified is None else info.last_modified.isoformat()
         return json.dumps(
             {
                 "format": FORMAT,
@@ -46,9 +48,10 @@ class Record:
                 "blake3": self.digest,
                 "etag": info.etag,
                 "version": info.version,
-                "last_modified": info.last_modified and info.last_modified.isoformat(),
+                "last_modified": modified,
+                "checked_at": self.checked_at.isoformat(),
             },
-            indent=1,
+            separators=(",\n ", ": "),  # `indent` would leave json's fast encoder
         )
 
 
@@ -66,6 +69,7 @@ def read_record(path: str) -> Record | None:
             "etag": str() | None as etag,
             "version": str() | None as version,
             "last_modified": str() | None as modified,
+            "checked_at": str(checked),
         }:
             pass
         case _:
@@ -73,11 +77,14 @@ def read_record(path: str) -> Record | None:
     try:
         when = None if modified is None else datetime.fromisoformat(modified)
         info = ObjectInfo(Uri.parse(uri), size_bytes, etag, version, when, digest=digest)
+        checked_at = datetime.fromisoformat(checked)
     except (ValueError, InvalidUriError):
         return None
     if "/" in file_name or file_name in {"", ".", ".."}:
         return None
-    return Record(identity, file_name, info, digest, mtime_ns)
+    if checked_at.tzinfo is None or (when is not None and when.tzinfo is None):
+        return None
+    return Record(identity, file_name, info, digest, mtime_ns, checked_at)
 
 
 def ref_json(identity: str, revision_id: str) -> str:

@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.records import Record, to_ns
+from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of
-from datacachalog.adapters.disk import cache_errors, copy_whole, create_new, remove_tree
+from datacachalog.adapters.disk import (
+    cache_errors,
+    copy_whole,
+    make_folder,
+    remove_tree,
+    write_new,
+)
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
 from datacachalog.domain.keys import revision_id
 from datacachalog.domain.objects import CacheEntry
@@ -70,33 +76,29 @@ class DirectoryStaging:
 
     def _seal(self, info: ObjectInfo, checked_at: datetime) -> Record:
         """Checks the file against `info`, makes it read-only, and writes the record beside it."""
-        status = self.path.stat()
+        status = os.stat(self.path)  # noqa: PTH116 - see `Place`
         if status.st_size != info.size_bytes:
             detail = f"{status.st_size} bytes came, {info.size_bytes} were announced"
             raise IntegrityError(str(info.uri), detail)
         digest = self._digest or info.digest or blake3_of(self.path)
         if info.digest not in {None, digest}:
             raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
-        self.path.chmod(status.st_mode & 0o444)
+        os.chmod(self.path, status.st_mode & 0o444)  # noqa: PTH101 - see `Place`
         sealed = replace(info, digest=digest)
-        record = Record(self._place.identity, self.path.name, sealed, digest, status.st_mtime_ns)
-        fd = create_new(Path(f"{self._folder}/{RECORD}"))
-        try:
-            os.write(fd, record.to_json().encode())
-            os.utime(fd, ns=(to_ns(checked_at), to_ns(checked_at)))
-        finally:
-            os.close(fd)
+        place, mtime_ns = self._place, status.st_mtime_ns
+        record = Record(place.identity, place.file_name, sealed, digest, mtime_ns, checked_at)
+        write_new(f"{self._folder}/{RECORD}", record.to_json())
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
         cache, key = self._cache, self._place.key
         revision = revision_id(self._place.identity, record.info, record.digest)
-        target = Path(f"{self._place.folder}/{revision}")
+        target = f"{self._place.folder}/{revision}"
         for _ in range(_ATTEMPTS):
             try:
                 os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
             except FileNotFoundError:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._place.folder)
                 continue
             except OSError as error:
                 if error.errno not in _TAKEN:
@@ -104,23 +106,23 @@ class DirectoryStaging:
                 entry = cache.load(key, revision, checked_at)
                 if entry is not None:
                     return entry  # another process was first; its bytes are as good as ours
-                cache.discard(target)  # damaged since it was published: ours takes its place
+                cache.discard(Path(target))  # damaged since it was published: ours takes its place
                 continue
             return CacheEntry(
                 identity=self._place.identity,
                 revision_id=revision,
-                path=target / record.file_name,
+                path=Path(f"{target}/{record.file_name}"),
                 info=record.info,
                 digest=record.digest,
                 mtime_ns=record.mtime_ns,
                 checked_at=checked_at,
             )
-        raise CacheError(str(target), "another process keeps damaging it")
+        raise CacheError(target, "another process keeps damaging it")
 
     def drop(self) -> None:
         """Removes what was not published."""
         if os.path.lexists(self._folder):
-            remove_tree(Path(self._folder))
+            remove_tree(self._folder)
 
 
 def owner_is_gone(folder_name: str) -> bool:
