@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from datacachalog.adapters.storage.object_store import _Runtime
 from datacachalog.adapters.storage.registry import StorageSettings, storage_of
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.place import Place
@@ -83,3 +84,17 @@ class TestS3StorageOnAVersionedBucketOfMoto(TestS3StorageOnMoto):
         time.sleep(1.1)
         super().delete(client, uri)
         time.sleep(1.1)
+
+
+class TestS3StorageInAForkedProcess(S3Contract):
+    """What a fork of a process that has used obstore does: everything through boto3."""
+
+    @pytest.fixture
+    def server(self, seaweedfs):
+        return seaweedfs
+
+    renames = TestS3StorageOnSeaweedFS.renames
+
+    @pytest.fixture(autouse=True)
+    def forked(self, monkeypatch):
+        monkeypatch.setattr(_Runtime, "process", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import TYPE_CHECKING
 
 from datacachalog.ports import SILENT, SilentProgress
@@ -21,6 +22,8 @@ class AutomaticProgress:
     def __init__(self, is_watched: Callable[[], bool]) -> None:
         self._is_watched = is_watched
         self._shown: ProgressPort | None = None
+        self._shown_by = 0  # a fork has no use for its parent's display
+        self._lock = threading.Lock()
 
     def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:
         return _LateTransfer(self, name)
@@ -29,10 +32,11 @@ class AutomaticProgress:
         """What shows transfers now: the one display of this process, or nothing."""
         if not self._is_watched():
             return SilentProgress()
-        if self._shown is None:
-            module = importlib.import_module("datacachalog.adapters.progress")
-            self._shown = module.RichProgress()
-        return self._shown
+        with self._lock:  # many transfers may begin together: they share one display
+            if self._shown is None:
+                module = importlib.import_module("datacachalog.adapters.progress")
+                self._shown = module.RichProgress()
+            return self._shown
 
 
 class _LateTransfer:

@@ -176,7 +176,9 @@ class _Following:
         self._number: int | None = None
 
     def total(self, size_bytes: int) -> None:
-        self._number = self._progress.begin(self._name, size_bytes)
+        former, self._number = self._number, self._progress.begin(self._name, size_bytes)
+        if former is not None:  # it began anew
+            self._progress.end(former)
 
     def advance(self, size_bytes: int) -> None:
         if self._number is not None:

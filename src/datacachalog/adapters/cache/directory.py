@@ -127,11 +127,14 @@ class DirectoryCache:
             is_ours = known[1].revision_id == entry.revision_id
         else:
             is_ours = read_ref(place.ref, entry.identity) == entry.revision_id
-        if not is_ours:
-            self._write_ref(place, entry, at_ns)
-            return
-        os.utime(place.ref, ns=(at_ns, at_ns))
-        place.memo = ((status.st_ino, at_ns, status.st_size), entry)
+        if is_ours:
+            with contextlib.suppress(
+                OSError
+            ):  # another user's, or gone meanwhile: a new one will do
+                os.utime(place.ref, ns=(at_ns, at_ns))
+                place.memo = ((status.st_ino, at_ns, status.st_size), entry)
+                return
+        self._write_ref(place, entry, at_ns)
 
     def _write_ref(self, place: Place, entry: CacheEntry, at_ns: int) -> None:
         fresh = f"{self.refs}/.{place.key}.{os.urandom(6).hex()}"

@@ -30,10 +30,9 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
     `prepare` makes its folder, should that be missing. Every call opens the file anew, so threads
     of one process hold each other off too.
     """
-    try:
-        fd = _opened(path, prepare)
-    except OSError:
-        yield False  # a cache that may not be written has nobody to hold off
+    fd = _opened(path, prepare)
+    if fd is None:
+        yield False
         return
     try:
         yield _acquired(fd, time.monotonic() + wait.total_seconds())
@@ -41,12 +40,16 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
         os.close(fd)  # releases the lock
 
 
-def _opened(path: str, prepare: Callable[[], None]) -> int:
+def _opened(path: str, prepare: Callable[[], None]) -> int | None:
+    """A descriptor; None in a cache that may not be written, which has nobody to hold off."""
     try:
-        return os.open(path, _FLAGS, 0o666)
-    except FileNotFoundError:
-        prepare()
-        return os.open(path, _FLAGS, 0o666)
+        try:
+            return os.open(path, _FLAGS, 0o666)
+        except FileNotFoundError:
+            prepare()
+            return os.open(path, _FLAGS, 0o666)
+    except OSError:
+        return None
 
 
 def _acquired(fd: int, deadline: float) -> bool:

@@ -20,6 +20,8 @@ FORMAT = 1
 _MAX_BYTES = 64 << 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def read_record(path: str) -> Record | None:
         checked_at = datetime.fromisoformat(checked)
     except (ValueError, InvalidUriError):
         return None
-    if "/" in file_name or file_name in {"", ".", ".."}:
+    if file_name in {"", ".", ".."} or not {"/", "\0"}.isdisjoint(file_name):
         return None
     if checked_at.tzinfo is None or (when is not None and when.tzinfo is None):
         return None
@@ -110,6 +112,7 @@ def _read_object(path: str) -> dict[str, Any] | None:
         finally:
             os.close(fd)
         value = json.loads(data) if len(data) <= _MAX_BYTES else None
+        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be used: an error
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -121,5 +124,5 @@ def to_ns(when: datetime) -> int:
 
 
 def from_ns(ns: int) -> datetime:
-    """A file's modification time as a time."""
-    return _EPOCH + timedelta(microseconds=ns // 1000)
+    """A file's modification time as a time; one that no calendar has, as the nearest that it has."""
+    return _EPOCH + timedelta(microseconds=max(_FIRST_US, min(ns // 1000, _LAST_US)))

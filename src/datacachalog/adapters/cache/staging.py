@@ -134,6 +134,6 @@ def owner_is_gone(folder_name: str) -> bool:
         os.kill(int(rest), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):
         return False
     return False

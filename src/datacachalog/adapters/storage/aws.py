@@ -108,13 +108,13 @@ class _Profile:
     @classmethod
     def read(cls, environ: Mapping[str, str], name: str) -> _Profile:
         """The profile called `name`; empty where the file or the profile is not there."""
-        home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-        file = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config").expanduser()
+        home = Path(environ.get("HOME") or "~")
+        file = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config")
         parser = configparser.RawConfigParser(default_section="\0")
         try:
-            parser.read_string(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, configparser.Error):
-            return cls()
+            parser.read_string(file.expanduser().read_text(encoding="utf-8"))
+        except (OSError, RuntimeError, UnicodeDecodeError, configparser.Error):
+            return cls()  # RuntimeError: this user has no home folder
         section = name if name == "default" and name in parser else f"profile {name}"
         if section not in parser:
             return cls()

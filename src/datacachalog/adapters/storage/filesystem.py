@@ -6,6 +6,7 @@ version, the present one.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -56,6 +57,9 @@ _UNNAMEABLE = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 # 2 s where times are whole seconds (FAT).
 _TICK_S, _COARSE_TICK_S = 0.02, 2.0
 
+# What an upload is written to before it is there; never an object.
+_PART_PREFIX, _PART_SUFFIX = ".datacachalog-", ".part"
+
 
 class FilesystemStorage:
     """Files of this machine and of what is mounted on it."""
@@ -93,7 +97,9 @@ class FilesystemStorage:
     ) -> ObjectInfo:
         _no_versions(uri, version)
         with _reading(uri):
-            _let_the_tick_pass(os.stat(uri.path))  # noqa: PTH116 - as above
+            found = os.stat(uri.path)  # noqa: PTH116 - as above
+            _info(uri, found)  # or it is no file
+            _let_the_tick_pass(found)
             status, digest = copy_whole(Path(uri.path), dest, progress)
         return _info(uri, status, digest)
 
@@ -110,12 +116,11 @@ class FilesystemStorage:
             if target.is_dir():
                 raise NotAnObjectError(str(uri))
             target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = target.parent / f".{target.name[:100]}.{os.urandom(6).hex()}.part"
+        fresh = target.parent / f"{_PART_PREFIX}{os.urandom(8).hex()}{_PART_SUFFIX}"
         try:
             _, digest = copy_whole(path, fresh, progress, writing=lambda _: _writing(uri))
             with _writing(uri):
-                _replace(fresh, uri, expect)
-                return _info(uri, os.stat(target), digest)  # noqa: PTH116 - as above
+                return _info(uri, _replace(fresh, uri, expect), digest)
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -129,9 +134,11 @@ class FilesystemStorage:
 
     def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
         _no_versions(uri, version)
-        with _reading(uri), Path(uri.path).open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
+        with _reading(uri):
+            _info(uri, os.stat(uri.path))  # noqa: PTH116 - as above; a pipe would have us wait
+            with Path(uri.path).open("rb") as file:
+                file.seek(start)
+                return file.read(max(0, end - start))
 
 
 def _info(uri: Uri, status: os.stat_result, digest: str | None = None) -> ObjectInfo:
@@ -161,8 +168,8 @@ def _let_the_tick_pass(status: os.stat_result) -> None:
         time.sleep(tick - age)
 
 
-def _replace(fresh: Path, uri: Uri, expect: Expected) -> None:
-    """Puts `fresh` in the place of the target, if that is what was expected.
+def _replace(fresh: Path, uri: Uri, expect: Expected) -> os.stat_result:
+    """Puts `fresh` in the place of the target, if that is what was expected; its status.
 
     The folder is locked meanwhile, so that of several pushers one wins. A program that does not
     lock can still write between the check and the rename; a file system offers nothing better.
@@ -176,8 +183,11 @@ def _replace(fresh: Path, uri: Uri, expect: Expected) -> None:
         if found is not None:
             fresh.chmod(stat.S_IMODE(target.stat().st_mode))
         _sync(fresh)
+        status = fresh.stat()  # here: once the lock is gone, the target may be somebody else's
         fresh.rename(target)
-        os.fsync(folder_fd)
+        with contextlib.suppress(OSError):  # not everywhere can a folder be; and it is done
+            os.fsync(folder_fd)
+        return status
     finally:
         os.close(folder_fd)
 
@@ -210,8 +220,13 @@ def _walk(folder: str, start: str) -> Iterator[ObjectInfo]:
             continue
         if name.endswith("/"):
             yield from _walk(entry.path, "")
-        elif name.startswith(start) and entry.is_file():
-            yield _info(Uri.of_path(entry.path), entry.stat())
+        elif name.startswith(start) and not _is_part(name) and entry.is_file():
+            with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+                yield _info(Uri.of_path(entry.path), entry.stat())
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith(_PART_PREFIX) and name.endswith(_PART_SUFFIX)
 
 
 @contextmanager

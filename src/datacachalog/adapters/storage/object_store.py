@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -67,11 +68,23 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
 
 
+class _Runtime:
+    """Which process obstore's threads belong to: they begin with the first store."""
+
+    process: ClassVar[int | None] = None
+
+
+def survives_here() -> bool:
+    """Whether obstore works in this process: in a fork of one that used it, every call hangs."""
+    return _Runtime.process in {None, os.getpid()}
+
+
 class ObjectStore:
     """What can be done with a bucket's objects. Every method raises the storage port's errors."""
 
     def __init__(self, connection: Connection, uri: Uri, credentials: Any | None) -> None:
         self._bucket = uri.authority
+        _Runtime.process = os.getpid()
         with _translated(uri):
             self._store = _store(connection, uri.authority, credentials)
 

@@ -1,7 +1,8 @@
 """Objects in S3 and in servers that speak its API.
 
 The data plane is obstore. boto3, which takes 0.2 s to import, joins in for what only it can do:
-the credential chain, versions, and uploads in parts that complete on a condition.
+the credential chain, versions, uploads in parts that complete on a condition, and everything in a
+process that was forked from one that used obstore.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.storage.aws import connection
-from datacachalog.adapters.storage.object_store import ObjectStore
+from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
 from datacachalog.adapters.storage.retrying import RetryingStorage
 from datacachalog.adapters.storage.transfer import ObjectChangedError, transfer
 from datacachalog.domain.errors import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacachalog.adapters.storage.aws import Connection
+    from datacachalog.adapters.storage.boto_objects import BotoObjects
     from datacachalog.adapters.storage.registry import StorageSettings
     from datacachalog.adapters.storage.s3_boto import BotoBucket
     from datacachalog.domain.objects import Expected, NotModified, ObjectInfo
@@ -53,7 +55,7 @@ class S3Storage:
         self._connections: dict[StorageOptions, Connection] = {}
         self._buckets: dict[tuple[int, Connection, str], _Bucket] = {}
         self._bucket_of: dict[Uri, tuple[int, _Bucket]] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
 
     def identity(self, uri: Uri) -> str:
         identity = self._identities.get(uri)
@@ -78,7 +80,8 @@ class S3Storage:
         if known is not None and known[0] == process:
             return known[1]
         key = (process, self._connection(uri), uri.authority)
-        with self._lock:
+        # The lock too: another thread may have held it at the moment of the fork.
+        with self._locks.setdefault(process, threading.Lock()):
             bucket = self._buckets.get(key)
             if bucket is None:
                 bucket = self._buckets[key] = _Bucket(key[1], uri)
@@ -143,7 +146,12 @@ class _Bucket:
         self._boto: BotoBucket | None = None
         self._lock = threading.Lock()
         self._honours_conditions: bool | None = True if connection.is_aws else None
-        self.objects = ObjectStore(connection, uri, self._credentials(uri))
+        self.objects = self._reached(uri)
+
+    def _reached(self, uri: Uri) -> ObjectStore | BotoObjects:
+        if survives_here():
+            return ObjectStore(self._connection, uri, self._credentials(uri))
+        return self.boto.objects
 
     def _credentials(self, uri: Uri) -> Any | None:
         if self._connection.anonymous or self._connection.keys is not None:
@@ -187,15 +195,15 @@ class _Bucket:
                 self.objects.put(path, uri, expect)
                 progress.advance(size)
             elif expect is ANY or self._connection.is_aws:
-                self.boto.upload_parts(path, size, uri, expect, progress)
+                self.boto.uploads.upload_parts(path, size, uri, expect, progress)
             else:
                 # Elsewhere the parts of several uploads may all be completed at once, each upload
                 # told that its condition held (SeaweedFS 4.48 does so); one request is safe there.
-                self.boto.upload_whole(path, size, uri, expect, progress)
+                self.boto.uploads.upload_whole(path, size, uri, expect, progress)
         except ConflictError as conflict:
             found = self._found(uri)
             # A request whose answer was lost is sent again, and then meets its own work.
-            if found is not None and self.boto.holds(found, path, size):
+            if found is not None and self.boto.uploads.holds(found, path, size):
                 return found
             what = "absent" if found is None else f"{found.etag}"
             raise ConflictError(str(uri), _described(expect), what) from conflict
@@ -216,7 +224,7 @@ class _Bucket:
         with self._lock:
             honours = self._honours_conditions
         if honours is None:
-            honours = self.boto.honours_conditions(uri)
+            honours = self.boto.uploads.honours_conditions(uri)
             self._honours_conditions = honours
         if not honours:
             raise UnsupportedOperationError(

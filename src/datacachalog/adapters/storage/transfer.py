@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 << 20
 _THREADS = 4
-# How many parts one process holds in memory beyond each transfer's first: 96 MiB.
-_HELD_PARTS = threading.BoundedSemaphore(12)
+_HELD_PARTS = 12  # by one process, beyond each transfer's first: 96 MiB
+_slots: dict[int, threading.BoundedSemaphore] = {}  # by process: a fork takes none of its parent's
 
 
 class ObjectChangedError(Exception):
@@ -184,7 +184,7 @@ class _Sink:
 class _ParallelParts:
     """All parts of an object but the first, fetched by a few threads.
 
-    A thread takes a slot of `_HELD_PARTS`, then the next part; the slot is free again once the
+    A thread takes one of the process's slots, then the next part; the slot is free again once the
     part's bytes are in the digest. Parts are taken in order, so the lowest one that is not hashed
     always has its slot: waiting for a slot cannot be waiting for oneself.
     """
@@ -195,6 +195,7 @@ class _ParallelParts:
             (start, min(start + PART_BYTES, first.info.size_bytes))
             for start in range(first.end, first.info.size_bytes, PART_BYTES)
         ]
+        self._held = _slots.setdefault(os.getpid(), threading.BoundedSemaphore(_HELD_PARTS))
         self._lock = threading.Lock()
         self._taken = self._hashed = 0
         self._waiting: dict[int, Buffer] = {}
@@ -213,14 +214,21 @@ class _ParallelParts:
             self._sink.share()
         try:
             for thread in threads:
-                thread.start()
+                self._start(thread)
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:
+                    thread.join()
         except BaseException as error:
             self._stop(error)  # Ctrl-C: the threads end by themselves after their present part
             raise
         if self._error is not None:
             raise self._error
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads to give: this one does the work
+            self._work()
 
     def _work(self) -> None:
         try:
@@ -241,17 +249,17 @@ class _ParallelParts:
             self._working -= 1
             if self._working == 0:  # what was never hashed, after an error, gives back its slots
                 for _ in range(self._taken - self._hashed):
-                    _HELD_PARTS.release()
+                    self._held.release()
 
     def _next_part(self) -> int | None:
-        while not _HELD_PARTS.acquire(timeout=0.2):
+        while not self._held.acquire(timeout=0.2):
             if self._error is not None:
                 return None
         with self._lock:
             if self._error is None and self._taken < len(self._ranges):
                 self._taken += 1
                 return self._taken - 1
-        _HELD_PARTS.release()
+        self._held.release()
         return None
 
     def _fetch(self, index: int) -> None:
@@ -283,4 +291,4 @@ class _ParallelParts:
             self._sink.digest(next_body)
             with self._lock:
                 self._hashed += 1
-            _HELD_PARTS.release()
+            self._held.release()

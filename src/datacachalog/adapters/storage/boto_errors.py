@@ -1,0 +1,78 @@
+"""boto3's errors in our words."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from datacachalog.domain.errors import (
+    ConflictError,
+    ObjectNotFoundError,
+    StorageAccessError,
+    StorageUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datacachalog.domain.errors import DatacachalogError
+    from datacachalog.domain.uri import Uri
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+"""The codes of a write whose condition did not hold."""
+
+
+@contextmanager
+def translated(uri: Uri) -> Iterator[None]:
+    """Turns boto3's errors into the storage port's."""
+    try:
+        yield
+    except ClientError as error:
+        raise _from_answer(uri, error) from error
+    except _NO_CREDENTIALS as error:
+        raise StorageAccessError(str(uri), str(error)) from error
+    except (BotoCoreError, Boto3Error) as error:
+        raise StorageUnavailableError(str(uri), _brief(error)) from error
+
+
+def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
+    answer = error.response.get("Error", {})
+    code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket":
+        return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
+    if code in REFUSED or status in {409, 412}:
+        return ConflictError(str(uri), "as expected")
+    if code == "NoSuchKey" and error.operation_name == "CompleteMultipartUpload":
+        return ConflictError(str(uri), "as expected", "absent")  # AWS's answer to If-Match
+    if status == 404:
+        return ObjectNotFoundError(str(uri), code)
+    if 400 <= status < 500 and status not in {408, 425, 429}:
+        return StorageAccessError(str(uri), f"{code}: {message}" if message else code)
+    return StorageUnavailableError(str(uri), f"{code}: {message}" if message else code)
+
+
+def _brief(error: Exception) -> str:
+    """The first line of a message, without the address that botocore puts into it."""
+    return re.sub(r'"?https?://[^\s"]*"?', "the endpoint", str(error)).split("\n", 1)[0]

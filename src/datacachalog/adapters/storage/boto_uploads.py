@@ -1,0 +1,237 @@
+"""Uploads through boto3: in parts, in one streamed request, and on a condition."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from datacachalog.adapters.storage.boto_errors import REFUSED, translated
+from datacachalog.domain.errors import UnsupportedOperationError
+from datacachalog.domain.objects import ABSENT, Revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+    from datacachalog.domain.objects import Expected, ObjectInfo
+    from datacachalog.domain.uri import Uri
+    from datacachalog.ports import TransferProgress
+
+_MAX_PARTS = 10_000  # Amazon S3 User Guide, "Multipart upload limits"
+_MIB = 1 << 20
+_MIN_PART_BYTES = 8 * _MIB
+_SINGLE_UPLOAD_PARTS = 2  # an upload in one request is as long as two parts at most
+_MAX_WHOLE_BYTES = 5 << 30  # the same, "Uploading objects"
+_THREADS = 4
+
+
+class Key(TypedDict):
+    """Where an object is, as boto3's calls want it."""
+
+    Bucket: str
+    Key: str
+
+
+class Condition(TypedDict, total=False):
+    """What must hold for a write to happen."""
+
+    IfMatch: str
+    IfNoneMatch: str
+
+
+class BotoUploads:
+    """What can be written to one bucket."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self.client, self._bucket = client, bucket
+
+    def upload_whole(
+        self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
+    ) -> None:
+        """Uploads a file in one request, streamed, if the object is as expected.
+
+        Raises:
+            UnsupportedOperationError: it is larger than S3 takes in one request.
+        """
+        if size_bytes > _MAX_WHOLE_BYTES:
+            raise UnsupportedOperationError(
+                str(uri), "above 5 GiB, only AWS promises that an upload replaces what was expected"
+            )
+        key: Key = {"Bucket": self._bucket, "Key": uri.path}
+        with translated(uri), _SentFile(path, progress) as body:
+            self.client.put_object(**key, Body=body, **_condition(expect))
+
+    def upload_parts(
+        self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
+    ) -> None:
+        """Uploads a large file in parts that become the object at once, if that is as expected."""
+        key: Key = {"Bucket": self._bucket, "Key": uri.path}
+        with translated(uri):
+            upload_id = self.client.create_multipart_upload(**key)["UploadId"]
+            try:
+                parts = self._send_parts(path, size_bytes, key, upload_id, progress)
+                self.client.complete_multipart_upload(
+                    **key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": parts},
+                    **_condition(expect),
+                )
+            except BaseException:
+                # Whatever ends it, Ctrl-C too: parts that stay would be paid for.
+                with contextlib.suppress(BotoCoreError, ClientError):
+                    self.client.abort_multipart_upload(**key, UploadId=upload_id)
+                raise
+
+    def _send_parts(
+        self, path: Path, size_bytes: int, key: Key, upload_id: str, progress: TransferProgress
+    ) -> list[CompletedPartTypeDef]:
+        part_bytes = part_size(size_bytes)
+        starts = iter(range(0, size_bytes, part_bytes))
+
+        def send(start: int) -> CompletedPartTypeDef:
+            number = start // part_bytes + 1
+            with path.open("rb", buffering=0) as file:
+                file.seek(start)
+                body = file.read(part_bytes)
+            answer = self.client.upload_part(
+                **key, UploadId=upload_id, PartNumber=number, Body=body
+            )
+            progress.advance(len(body))
+            return {"PartNumber": number, "ETag": answer["ETag"]}
+
+        done: list[CompletedPartTypeDef] = []
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="datacachalog-upload")
+        try:
+            pending = {pool.submit(send, start) for start in islice(starts, _THREADS)}
+            while pending:
+                finished, pending = wait(pending, return_when=FIRST_COMPLETED)
+                done += [future.result() for future in finished]
+                pending |= {pool.submit(send, start) for start in islice(starts, len(finished))}
+        except BaseException as error:
+            # Parts under way would outlive the upload's end; but nobody waits after Ctrl-C.
+            pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+            raise
+        pool.shutdown()
+        return sorted(done, key=lambda part: part["PartNumber"])
+
+    def holds(self, found: ObjectInfo, path: Path, size_bytes: int) -> bool:
+        """Whether an object certainly holds the bytes of the file, told by its entity tag.
+
+        S3's tag of an object that was sent in one request is the MD5 of its bytes, and of one sent
+        in parts the MD5 of the parts' MD5s (Amazon S3 API, "Object": not so with KMS, where this
+        answers no).
+        """
+        if found.size_bytes != size_bytes:
+            return False
+        part_bytes = part_size(size_bytes)
+        with path.open("rb") as file:
+            digests = [
+                hashlib.md5(block, usedforsecurity=False).digest()
+                for block in iter(lambda: file.read(part_bytes), b"")
+            ]
+        joined = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+        tags = {f'"{joined}-{len(digests)}"'}
+        if len(digests) <= _SINGLE_UPLOAD_PARTS:
+            whole = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+            tags.add(f'"{whole}"')
+        return found.etag in tags
+
+    def honours_conditions(self, uri: Uri) -> bool:
+        """Whether this server refuses writes whose condition does not hold: it is tried.
+
+        On an object of a few bytes beside the target, which is removed again. Some servers do not
+        know the conditions, and some check them too early: of several writes at once, all pass.
+        """
+        folder, slash, _ = uri.path.rpartition("/")
+        key: Key = {
+            "Bucket": self._bucket,
+            "Key": f"{folder}{slash}.datacachalog-probe-{os.urandom(8).hex()}",
+        }
+        made: list[str | None] = []
+
+        def put(condition: Condition) -> str | None:
+            try:
+                answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in REFUSED:
+                    return None
+                raise
+            made.append(answer.get("VersionId"))
+            return answer["ETag"]
+
+        with translated(uri):
+            try:
+                first = _winners(put, {"IfNoneMatch": "*"})
+                if len(first) != 1 or put({"IfMatch": '"another"'}) is not None:
+                    return False
+                return len(_winners(put, {"IfMatch": first[0]})) == 1
+            finally:
+                for version in {*made}:
+                    self._delete(key, version)
+
+    def _delete(self, key: Key, version: str | None) -> None:
+        if version is None:
+            self.client.delete_object(**key)
+        else:
+            self.client.delete_object(**key, VersionId=version)
+
+
+class _SentFile(io.FileIO):
+    """A file that tells its progress while it is sent, but not while it is hashed for signing."""
+
+    def __init__(self, path: Path, progress: TransferProgress) -> None:
+        super().__init__(path, "rb")
+        self._progress: TransferProgress | None = None
+        self._told = progress
+
+    def begin(self) -> None:
+        """The next read is the first one of an attempt to send."""
+        self._progress = self._told
+        self._told.total(os.fstat(self.fileno()).st_size)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if self._progress is not None:
+            self._progress.advance(len(data))
+        return data
+
+
+def begin_sending(request: Any, **_: object) -> None:
+    """Tells a `_SentFile` that it is about to be sent; botocore's `before-send` event calls it."""
+    if isinstance(request.body, _SentFile):
+        request.body.begin()
+
+
+def _winners(put: Callable[[Condition], str | None], condition: Condition) -> list[str]:
+    """The tags of what several writes at once made; None of one that was refused is left out."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        etags = list(pool.map(put, [condition] * _THREADS))
+    return [etag for etag in etags if etag is not None]
+
+
+def part_size(size_bytes: int) -> int:
+    """The size of an upload's parts: 8 MiB, or what keeps them below S3's 10,000.
+
+    >>> part_size(512 << 20) >> 20, part_size(1 << 40) >> 20
+    (8, 105)
+    """
+    needed = -(-size_bytes // _MAX_PARTS)
+    return max(_MIN_PART_BYTES, -(-needed // _MIB) * _MIB)
+
+
+def _condition(expect: Expected) -> Condition:
+    if expect is ABSENT:
+        return {"IfNoneMatch": "*"}
+    if isinstance(expect, Revision):
+        return {"IfMatch": expect.etag or ""}
+    return {}

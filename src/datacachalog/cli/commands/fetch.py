@@ -1,0 +1,94 @@
+"""`catalog fetch`: the local paths of datasets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import click
+
+from datacachalog.application.batch import for_each
+from datacachalog.cli.exits import UsageError
+from datacachalog.cli.options import json_option
+from datacachalog.cli.records import fetched_record
+from datacachalog.cli.session import Session, names_argument
+from datacachalog.domain.errors import FetchAllError
+
+
+def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """The time that `text` names in ISO 8601; UTC where it names no zone."""
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        problem = f"{text!r} is no time such as 2026-03-01 or 2026-03-01T12:00+02:00"
+        raise click.BadParameter(problem) from None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when
+
+
+@click.command("fetch")
+@names_argument
+@click.option("--all", "everything", is_flag=True, help="All datasets of the catalog.")
+@click.option("--refresh", is_flag=True, help="Ask the store, however fresh the copy is.")
+@click.option("--version", metavar="ID", help="One version, by the store's own id.")
+@click.option(
+    "--as-of",
+    callback=instant,
+    metavar="TIME",
+    help="What was there at that time: ISO 8601, UTC unless it names a zone; a date is its "
+    "first moment.",
+)
+@click.option(
+    "--max-workers",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="How many at a time.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    names: tuple[str, ...],
+    everything: bool,
+    refresh: bool,
+    version: str | None,
+    as_of: datetime | None,
+    max_workers: int,
+    as_json: bool,
+) -> None:
+    """Print the local path of each dataset.
+
+    Each is downloaded only where its copy is not current. Paths come one a line, in the order of
+    the names; those of datasets that failed are left out.
+    """
+    _check(names, everything=everything, version=version, as_of=as_of)
+    session = Session.of(ctx, as_json=as_json)
+    catalog = session.open()
+    wanted = names or tuple(catalog)
+    with session.progress() as progress:
+        obtain = partial(
+            catalog.obtain, version=version, as_of=as_of, refresh=refresh, progress=progress
+        )
+        fetched, failures = for_each(obtain, wanted, max_workers=max_workers)
+    there = [fetched[name] for name in wanted if name in fetched]
+    session.out.lines([str(one.path) for one in there], [fetched_record(one) for one in there])
+    if failures:
+        everyone = FetchAllError(failures, {name: one.path for name, one in fetched.items()})
+        raise everyone if len(wanted) > 1 else failures[wanted[0]]
+
+
+def _check(
+    names: tuple[str, ...], *, everything: bool, version: str | None, as_of: datetime | None
+) -> None:
+    if not names and not everything:
+        raise UsageError("no dataset was named", "name some, or fetch them all with --all")
+    if names and everything:
+        raise UsageError("--all and names exclude each other")
+    if version is not None and as_of is not None:
+        raise UsageError("--version and --as-of exclude each other")
+    if version is not None and len(names) != 1:
+        raise UsageError("--version is of one dataset", "name just that one")

@@ -1,0 +1,51 @@
+"""`catalog push`: a local file becomes the dataset's object."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from datacachalog.cli.interrupts import interruptibly
+from datacachalog.cli.options import json_option
+from datacachalog.cli.records import pushed_record
+from datacachalog.cli.session import Session, name_argument
+from datacachalog.cli.text import size
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+
+@click.command("push")
+@name_argument
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "--expect",
+    type=click.Choice(["cached", "absent", "any"]),
+    default="cached",
+    show_default=True,
+    help="What may be replaced: the revision that was last fetched here, nothing, or anything.",
+)
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    name: str,
+    file: Path,
+    expect: Literal["cached", "absent", "any"],
+    as_json: bool,
+) -> None:
+    """Replace a dataset's object by a local file.
+
+    Never over somebody else's change. Prints the path of the copy that is kept in the cache; the
+    file itself stays as it is.
+    """
+    session = Session.of(ctx, as_json=as_json)
+    catalog = session.open()
+    with session.progress() as progress:
+        pushed = interruptibly(partial(catalog.push, name, file, expect=expect, progress=progress))
+    session.say(f"pushed {size(pushed.info.size_bytes)} to {pushed.info.uri}")
+    session.out.lines([str(pushed.path)], pushed_record(pushed))

@@ -1,0 +1,120 @@
+"""Exit codes: what each of them promises to scripts, and which error ends in which.
+
+A mixture of failures ends in the code that needs a person most. Only where *every* failure is
+`UNREACHABLE` is the code 6, so that a script may take 6 for "the same command may work later".
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from datacachalog.domain import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    BUG = 1
+    """Something that nobody foresaw; `DATACACHALOG_DEBUG=1` shows where."""
+    USAGE = 2
+    """The command line or catalog.yaml asks for something that cannot be."""
+    NOT_FOUND = 3
+    """There is no such dataset, object or version."""
+    NOT_ALLOWED = 4
+    """The store, or the catalog, refuses it."""
+    CONFLICT = 5
+    """Somebody else pushed meanwhile; nothing was written."""
+    UNREACHABLE = 6
+    """The store did not give it now; the same command may work later."""
+    INTEGRITY = 7
+    """Bytes are not what they should be; none of them was handed out."""
+    STALE = 8
+    """`status --check` found a copy that is missing or not current."""
+    CACHE = 9
+    """The cache is full or may not be written."""
+    INTERRUPTED = 130
+    """Ctrl-C (128 and SIGINT's number)."""
+    PIPE_CLOSED = 141
+    """Whoever read the output went away (128 and SIGPIPE's number)."""
+    TERMINATED = 143
+    """128 and SIGTERM's number."""
+
+
+class UsageError(errors.CatalogError):
+    """The command line asks for something that cannot be."""
+
+    code = "usage"
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self._message, self._hint = message, hint
+
+    def __str__(self) -> str:
+        return self._message
+
+    @property
+    def hint(self) -> str | None:
+        return self._hint
+
+
+_CODES: dict[type[errors.DatacachalogError], ExitCode] = {
+    errors.DatacachalogError: ExitCode.BUG,
+    errors.CatalogError: ExitCode.USAGE,
+    errors.CatalogNotFoundError: ExitCode.USAGE,
+    errors.CatalogInvalidError: ExitCode.USAGE,
+    errors.DatasetNotFoundError: ExitCode.NOT_FOUND,
+    errors.DatasetNameError: ExitCode.USAGE,
+    errors.ReadOnlyDatasetError: ExitCode.NOT_ALLOWED,
+    errors.InvalidUriError: ExitCode.USAGE,
+    errors.LocalFileError: ExitCode.USAGE,
+    UsageError: ExitCode.USAGE,
+    errors.StorageError: ExitCode.UNREACHABLE,
+    errors.ObjectNotFoundError: ExitCode.NOT_FOUND,
+    errors.VersionNotFoundError: ExitCode.NOT_FOUND,
+    errors.NotAnObjectError: ExitCode.USAGE,
+    errors.StorageAccessError: ExitCode.NOT_ALLOWED,
+    errors.StorageUnavailableError: ExitCode.UNREACHABLE,
+    # No wrong byte was handed out, and it works when the writer has finished: not integrity.
+    errors.RemoteChangedError: ExitCode.UNREACHABLE,
+    errors.UnsupportedSchemeError: ExitCode.USAGE,
+    errors.UnsupportedOperationError: ExitCode.USAGE,
+    errors.ConflictError: ExitCode.CONFLICT,
+    errors.CacheError: ExitCode.CACHE,
+    errors.CacheFullError: ExitCode.CACHE,
+    errors.CachePermissionError: ExitCode.CACHE,
+    errors.IntegrityError: ExitCode.INTEGRITY,
+}
+
+_NEEDS_A_PERSON = (
+    ExitCode.BUG,
+    ExitCode.INTEGRITY,
+    ExitCode.USAGE,
+    ExitCode.NOT_ALLOWED,
+    ExitCode.NOT_FOUND,
+    ExitCode.CONFLICT,
+    ExitCode.CACHE,
+    ExitCode.UNREACHABLE,
+)
+
+
+def exit_code(error: errors.DatacachalogError) -> ExitCode:
+    """The code that a command ends with when this error ends it.
+
+    A class that is not in the table, such as another package's, has its nearest ancestor's code.
+
+    >>> exit_code(errors.DatasetNotFoundError("custmers")).name
+    'NOT_FOUND'
+    """
+    if isinstance(error, errors.FetchAllError):
+        return worst(error.failures.values())
+    return next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)
+
+
+def worst(failures: Iterable[errors.DatacachalogError]) -> ExitCode:
+    """The one code for several errors: the one that needs a person most; `DONE` for none."""
+    return min(map(exit_code, failures), key=_NEEDS_A_PERSON.index, default=ExitCode.DONE)

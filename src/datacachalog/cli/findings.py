@@ -1,0 +1,139 @@
+"""What `catalog doctor` finds on this machine: versions, settings, the catalog, the cache.
+
+Each function looks at one thing and returns a `Finding`; none raises because of what it finds.
+No value of a variable that may hold a secret is told.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from datacachalog import config, manifest
+from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.disk import cache_errors
+from datacachalog.cli.messages import record as error_record
+from datacachalog.cli.text import size
+from datacachalog.domain.errors import DatacachalogError
+from datacachalog.domain.uri import Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from datacachalog.cli.options import GlobalOptions
+    from datacachalog.cli.output import JsonValue
+    from datacachalog.manifest import Manifest
+
+_PACKAGES: Final = ("obstore", "boto3", "botocore", "blake3", "pyyaml", "click", "rich")
+_TELLING: Final = ("DATACACHALOG_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one thing: for people, for programs, and what is wrong with it."""
+
+    check: str
+    said: str
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    error: DatacachalogError | None = None
+
+    def record(self) -> dict[str, JsonValue]:
+        """The finding as it is in JSON."""
+        error = None if self.error is None else error_record(self.error)
+        return {"check": self.check, "ok": error is None, "error": error, **self.details}
+
+
+def versions() -> Finding:
+    """Which versions of everything are at work."""
+    found: dict[str, JsonValue] = {
+        "datacachalog": _version("datacachalog"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: _version(package) for package in _PACKAGES},
+    }
+    said = ", ".join(f"{name} {number}" for name, number in found.items())
+    return Finding("versions", said, found)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def environment(environ: Mapping[str, str]) -> Finding:
+    """Which variables are set that have a say; not what they say."""
+    names = sorted(name for name in environ if name.upper().startswith(_TELLING))
+    return Finding("environment", ", ".join(names) or "nothing", {"variables": names})
+
+
+def catalog_file(
+    options: GlobalOptions, environ: Mapping[str, str]
+) -> tuple[Finding, Manifest | None]:
+    """Which catalog file is used, and why that one; and what it says, where it is right."""
+    if options.catalog is not None:
+        found_by = "--catalog"
+    elif environ.get("DATACACHALOG_CATALOG"):
+        found_by = "DATACACHALOG_CATALOG"
+    else:
+        found_by = "the nearest from here upward"
+    details: dict[str, JsonValue] = {"found_by": found_by, "file": None, "datasets": None}
+    try:
+        file = config.find_catalog(None, options.catalog, environ)
+        details["file"] = str(file)
+        declared = manifest.load(file, environ)
+    except DatacachalogError as error:
+        return Finding("catalog", str(error), details, error), None
+    count = len(declared.datasets)
+    said = f"{file} ({found_by}), {count} {'dataset' if count == 1 else 'datasets'}"
+    return Finding("catalog", said, {**details, "datasets": count}), declared
+
+
+def cache_folder(
+    options: GlobalOptions, environ: Mapping[str, str], declared: Manifest | None
+) -> Finding:
+    """Where the cache is, who said so, and whether it can be used."""
+    in_file = None if declared is None else declared.cache_dir
+    if options.cache_dir is not None:
+        set_by = "--cache-dir"
+    elif environ.get("DATACACHALOG_CACHE_DIR"):
+        set_by = "DATACACHALOG_CACHE_DIR"
+    else:
+        set_by = "the default" if in_file is None else "catalog.yaml"
+    try:
+        cache = DirectoryCache(config.cache_dir(options.cache_dir, environ, in_file))
+        has_locks = _try_to_write(cache.root)
+    except DatacachalogError as error:
+        return Finding("cache", str(error), {"set_by": set_by}, error)
+    sizes = [entry.info.size_bytes for entry in cache.entries()]
+    free = cache.free_bytes()
+    locks = "" if has_locks else "; its file system has no locks: downloads may be done twice"
+    return Finding(
+        "cache",
+        f"{cache.root} ({set_by}), {len(sizes)} copies, {size(sum(sizes))}, "
+        f"{size(free)} free{locks}",
+        {
+            "dir": str(cache.root),
+            "set_by": set_by,
+            "copies": len(sizes),
+            "size_bytes": sum(sizes),
+            "free_bytes": free,
+            "locks": has_locks,
+        },
+    )
+
+
+def _try_to_write(root: Path) -> bool:
+    """Makes a file in the cache, or where the cache is to be; whether locks hold others off."""
+    there = next(each for each in (root, *root.parents) if each.exists())
+    with cache_errors(root), TemporaryDirectory(prefix=".doctor-", dir=there) as folder:
+        probe, at_once = DirectoryCache(Path(folder)), timedelta(0)
+        source = Uri.of_path("/probe")
+        with probe.alone("", source, at_once) as first, probe.alone("", source, at_once) as second:
+            return first and not second

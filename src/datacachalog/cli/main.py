@@ -1,0 +1,110 @@
+"""The `catalog` command's entry point, and the only place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from datacachalog.cli import messages
+from datacachalog.cli.app import app
+from datacachalog.cli.exits import ExitCode, UsageError, exit_code
+from datacachalog.cli.interrupts import bound_interrupts, exit_code_of
+from datacachalog.cli.output import output_errors
+from datacachalog.domain.errors import DatacachalogError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMPLETION = "_CATALOG_COMPLETE"  # by which click's completion scripts ask
+
+
+def main() -> NoReturn:
+    """Runs the command of this process, and ends the process with its exit code."""
+    bound_interrupts()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: Sequence[str]) -> ExitCode:
+    """Runs one command, tells of its error on standard error, and returns the exit code.
+
+    >>> run(["fetch"]).name
+    'USAGE'
+    """
+    as_json = "--json" in args  # looked for, not parsed: what is wrong may come before it
+    try:
+        _prepare_streams()
+        code = _invoke(list(args))
+        with output_errors():
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return ExitCode.PIPE_CLOSED
+    except (KeyboardInterrupt, click.Abort) as interrupt:
+        messages.interrupted(as_json=as_json)
+        return exit_code_of(interrupt)
+    except Exception as error:  # noqa: BLE001 - the boundary
+        return _tell(error, as_json=as_json)
+    return code
+
+
+def _invoke(args: list[str]) -> ExitCode:
+    if _COMPLETION in os.environ:
+        app.main(args, prog_name="catalog")
+    try:
+        with app.make_context("catalog", args) as context:
+            app.invoke(context)
+    except click.exceptions.Exit as end:
+        return ExitCode(end.exit_code)
+    except click.ClickException as error:
+        raise _as_usage_error(error) from error
+    return ExitCode.DONE
+
+
+def _as_usage_error(error: click.ClickException) -> UsageError:
+    """What click says, as we say it."""
+    context = getattr(error, "ctx", None)
+    command = "catalog" if context is None else context.command_path
+    hint = f"'{command} --help' shows what there is"
+    if isinstance(error, click.NoSuchOption):
+        close = sorted(error.possibilities or ())
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else hint
+        return UsageError(f"there is no option {error.option_name!r}", hint)
+    text = error.format_message().rstrip(".")
+    return UsageError(text[:1].lower() + text[1:], hint)
+
+
+def _tell(error: Exception, *, as_json: bool) -> ExitCode:
+    _flush_or_drop()  # what was printed before the error comes before it
+    if isinstance(error, DatacachalogError):
+        messages.tell(error, as_json=as_json)
+        return exit_code(error)
+    messages.confess(error, as_json=as_json)
+    return ExitCode.BUG
+
+
+def _prepare_streams() -> None:
+    """Has closed streams swallow what is written, and bytes in a path be written as they are."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for the whole process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - likewise
+    if isinstance(sys.stdout, TextIOWrapper):
+        is_utf_8 = sys.stdout.encoding.lower() in {"utf-8", "utf8"}
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf_8 else "backslashreplace")
+
+
+def _flush_or_drop() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Has nobody's output go nowhere, so that Python does not complain of it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,24 @@
+"""The options that stand before every command, and the one that every command has too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalOptions:
+    """What was said before the command."""
+
+    catalog: Path | None = None
+    cache_dir: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

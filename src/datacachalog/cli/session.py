@@ -1,0 +1,89 @@
+"""What a command works with: the catalog that the options lead to, and where its words go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from datacachalog import Catalog, config
+from datacachalog.adapters.progress import RichProgress
+from datacachalog.cli import messages
+from datacachalog.cli.options import GlobalOptions
+from datacachalog.cli.output import Output
+from datacachalog.domain.errors import CatalogNotFoundError, DatacachalogError
+from datacachalog.ports import SilentProgress
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Self
+
+    from datacachalog.adapters.cache.directory import DirectoryCache
+    from datacachalog.ports import ProgressPort
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a command. `now` is when it began."""
+
+    options: GlobalOptions
+    as_json: bool
+    now: datetime
+    out: Output
+
+    @classmethod
+    def of(cls, ctx: click.Context, *, as_json: bool) -> Self:
+        """The session of a running command; `as_json` is whether it was told so itself."""
+        options, now = ctx.find_object(GlobalOptions) or GlobalOptions(), datetime.now(UTC)
+        as_json = as_json or options.as_json
+        return cls(options, as_json, now, Output.standard(now, as_json=as_json))
+
+    def open(self) -> Catalog:
+        """The catalog that the options, the environment or the current folder lead to."""
+        return Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
+
+    def cache(self) -> DirectoryCache:
+        """The cache of that catalog; where none was named and none is near, the user's own."""
+        try:
+            catalog = self.open()
+        except CatalogNotFoundError:
+            if self.options.catalog is not None or os.environ.get("DATACACHALOG_CATALOG"):
+                raise
+            catalog = Catalog([], cache_dir=self.options.cache_dir)
+        # Without being given another, a Catalog keeps its copies in a folder.
+        return cast("DirectoryCache", catalog.cache)
+
+    def progress(self) -> AbstractContextManager[ProgressPort]:
+        """What shows transfers: nothing unless standard error is a terminal."""
+        is_watched = config.progress_wanted(os.environ, stream_isatty=sys.stderr.isatty())
+        return RichProgress() if is_watched and not self.options.quiet else _silent()
+
+    def say(self, message: str) -> None:
+        """Tells people something that is no data, unless they want quiet, or are a program."""
+        if not self.options.quiet and not self.as_json:
+            messages.say(message)
+
+
+def _silent() -> AbstractContextManager[ProgressPort]:
+    return nullcontext(SilentProgress())
+
+
+def _names(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
+    """The names of datasets that begin so, for the shell to offer."""
+    try:
+        catalog = Catalog.open(ctx.find_root().params.get("catalog"))
+    except DatacachalogError:
+        return []
+    return [name for name in catalog if name.startswith(incomplete)]
+
+
+name_argument = click.argument("name", metavar="NAME", shell_complete=_names)
+names_argument = click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=_names)
+required_names_argument = click.argument(
+    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_names
+)

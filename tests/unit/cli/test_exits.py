@@ -1,0 +1,94 @@
+"""Every error ends in the exit code that is promised for it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from datacachalog.cli.exits import ExitCode, UsageError, exit_code, worst
+from datacachalog.domain import errors
+
+PROMISED = {
+    errors.DatacachalogError("odd"): 1,
+    errors.CatalogError("odd"): 2,
+    errors.CatalogNotFoundError("here"): 2,
+    errors.CatalogInvalidError("catalog.yaml", ("wrong",)): 2,
+    errors.DatasetNotFoundError("customers"): 3,
+    errors.DatasetNameError("..", "is odd"): 2,
+    errors.ReadOnlyDatasetError("customers"): 4,
+    errors.InvalidUriError("", "is empty"): 2,
+    errors.LocalFileError("new.csv", "is a folder"): 2,
+    UsageError("no dataset was named"): 2,
+    errors.StorageError("s3://lake/a", "odd"): 6,
+    errors.ObjectNotFoundError("s3://lake/a"): 3,
+    errors.VersionNotFoundError("s3://lake/a", "'7'"): 3,
+    errors.NotAnObjectError("s3://lake/a"): 2,
+    errors.StorageAccessError("s3://lake/a", "denied"): 4,
+    errors.StorageUnavailableError("s3://lake/a", "timeout"): 6,
+    errors.RemoteChangedError("s3://lake/a"): 6,
+    errors.UnsupportedSchemeError("ftp://a", "none"): 2,
+    errors.UnsupportedOperationError("s3://lake/a", "no"): 2,
+    errors.ConflictError("s3://lake/a", "absent"): 5,
+    errors.CacheError("/cache", "odd"): 9,
+    errors.CacheFullError("/cache"): 9,
+    errors.CachePermissionError("/cache"): 9,
+    errors.IntegrityError("/cache/a"): 7,
+    errors.FetchAllError({"a": errors.CacheFullError("/cache")}, {}): 9,
+}
+ABSENT = errors.ObjectNotFoundError("s3://lake/a")
+DOWN = errors.StorageUnavailableError("s3://lake/b")
+
+
+def tree(root: type[errors.DatacachalogError]) -> set[type[errors.DatacachalogError]]:
+    return {root}.union(*map(tree, root.__subclasses__()))
+
+
+def ours() -> set[type[errors.DatacachalogError]]:
+    return {
+        one for one in tree(errors.DatacachalogError) if one.__module__.startswith("datacachalog.")
+    }
+
+
+@pytest.mark.parametrize("error", PROMISED, ids=lambda error: type(error).__name__)
+def test_an_error_ends_in_the_code_that_is_promised_for_it(error):
+    assert PROMISED[error] == exit_code(error)
+
+
+def test_every_error_of_the_tree_has_a_promised_code():
+    assert ours() == {type(error) for error in PROMISED}
+
+
+def test_an_error_of_another_package_has_the_code_of_its_nearest_ancestor():
+    class TapeAccessError(errors.StorageAccessError):
+        """The robot refuses."""
+
+    assert ExitCode.NOT_ALLOWED is exit_code(TapeAccessError("tape://1/a"))
+
+
+def test_failures_of_one_kind_end_in_its_code():
+    several = errors.FetchAllError({"a": DOWN, "b": DOWN}, {"c": Path("c")})
+
+    assert ExitCode.UNREACHABLE is exit_code(several)
+
+
+@pytest.mark.parametrize("failures", [[ABSENT, DOWN], [DOWN, ABSENT]])
+def test_unreachable_is_told_only_where_trying_again_can_help_all(failures):
+    assert ExitCode.NOT_FOUND is worst(failures)
+
+
+def test_wrong_bytes_come_before_everything_but_a_bug():
+    everything = [error for error in PROMISED if exit_code(error) is not ExitCode.BUG]
+
+    assert ExitCode.INTEGRITY is worst(everything)
+
+
+def test_no_failures_are_success():
+    assert ExitCode.DONE is worst([])
+
+
+def test_a_usage_error_pickles():
+    error = pickle.loads(pickle.dumps(UsageError("no", "do")))  # noqa: S301 - our own bytes
+
+    assert ("no", "do") == (str(error), error.hint)
