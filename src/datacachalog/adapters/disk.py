@@ -10,6 +10,7 @@ import fcntl
 import importlib
 import os
 import stat
+import threading
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,6 +38,26 @@ _OPEN_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _BLOCK_BYTES = 1 << 20
 
 _FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks of another file
+
+
+# Threads that make many small system calls at once fight over the interpreter lock, which each call
+# gives up: 1,000 objects of 16 KiB, fetched by 16 threads, took 1.3 s, and 0.8 s where one thread
+# at a time was at the disk (2 cores, 2026-11-21). On a disk that takes its time, a network one say,
+# threads go ahead together after all.
+_PATIENCE_S = 0.02
+_turns: dict[int, threading.Lock] = {}  # by process: a fork must not inherit a lock that is held
+
+
+@contextmanager
+def turn_at_the_disk() -> Iterator[None]:
+    """Lets one thread of a process at a time do something short at the disk, where that is fast."""
+    lock = _turns.get(os.getpid()) or _turns.setdefault(os.getpid(), threading.Lock())
+    is_ours = lock.acquire(timeout=_PATIENCE_S)
+    try:
+        yield
+    finally:
+        if is_ours:
+            lock.release()
 
 
 def cache_error(error: OSError, path: Path) -> CacheError:

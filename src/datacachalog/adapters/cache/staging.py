@@ -15,6 +15,7 @@ from datacachalog.adapters.disk import (
     copy_whole,
     make_folder,
     remove_tree,
+    turn_at_the_disk,
     write_new,
 )
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
@@ -67,7 +68,7 @@ class DirectoryStaging:
             raise LocalFileError(str(path), error.strerror or str(error)) from error
 
     def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
-        with cache_errors(self._cache.root):
+        with cache_errors(self._cache.root), turn_at_the_disk():
             record = self._seal(info, checked_at)
             entry = self._rename(record, checked_at)
             if current:

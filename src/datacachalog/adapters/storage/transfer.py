@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import blake3
 
-from datacachalog.adapters.disk import cache_errors, create_new, write_at
+from datacachalog.adapters.disk import cache_errors, create_new, turn_at_the_disk, write_at
 from datacachalog.domain.objects import NotModified
 
 if TYPE_CHECKING:
@@ -106,12 +106,17 @@ def transfer(
     if first.end < info.size_bytes and not info.revision.is_strong:
         return _one_stream(source, dest, progress)  # nothing would tell two revisions' parts apart
     progress.total(info.size_bytes)
+    body = first.body()
+    if (first.start, first.end) != (0, memoryview(body).nbytes):
+        raise ObjectChangedError
+    if first.end == info.size_bytes:
+        with turn_at_the_disk(), _Sink(dest, progress) as sink:
+            sink.write(body)
+            return sink.seal(info)
     with _Sink(dest, progress) as sink:
-        sink.write(first.body())
-        if (first.start, first.end) != (0, sink.offset):
-            raise ObjectChangedError
-        if first.end < info.size_bytes:
-            _ParallelParts(source, first, sink).run()
+        sink.write(body)
+        del body  # 8 MiB
+        _ParallelParts(source, first, sink).run()
         return sink.seal(info)
 
 
