@@ -293,7 +293,7 @@ class ConflictError(DatacachalogError):
 
     @property
     def hint(self) -> str:
-        return "fetch the newer revision and merge, or overwrite it with expect='any'"
+        return "fetch the newer revision and merge, or overwrite it by expecting 'any'"
 
 
 class CacheError(DatacachalogError):

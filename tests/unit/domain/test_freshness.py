@@ -126,8 +126,3 @@ def test_never_serves_whatever_the_age(age):
 
 def test_an_entry_from_the_future_is_asked_about():
     assert Ask(ENTRY.revision) == plan_fetch(ENTRY, TEN_MINUTES, NOON - timedelta(seconds=1))
-
-
-@pytest.mark.parametrize("freshness", [TEN_MINUTES, NEVER])
-def test_a_refresh_asks_in_any_case(freshness):
-    assert Ask(ENTRY.revision) == plan_fetch(ENTRY, freshness, NOON, refresh=True)

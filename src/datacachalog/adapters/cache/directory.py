@@ -22,17 +22,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.cache.entries import EntryFolders, is_as_published, names_in
 from datacachalog.adapters.cache.locks import exclusive
-from datacachalog.adapters.cache.records import from_ns, read_record, read_ref, ref_json, to_ns
-from datacachalog.adapters.cache.staging import RECORD, DirectoryStaging, Place, owner_is_gone
+from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
+from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owner_is_gone
 from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
-from datacachalog.domain.keys import local_name, revision_id, source_key
-from datacachalog.domain.objects import CacheEntry
+from datacachalog.domain.keys import local_name, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
+    from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
 
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
@@ -47,7 +48,8 @@ class DirectoryCache:
         home = root / "v1"
         self.objects, self.refs = home / "objects", home / "refs"
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
-        self.partial_text = str(self.partial)
+        self._entries = EntryFolders(self.objects, self.trash)
+        self._partial_text = str(self.partial)
         self._places: dict[tuple[str, Uri], Place] = {}
 
     def place(self, identity: str, uri: Uri) -> Place:
@@ -74,11 +76,11 @@ class DirectoryCache:
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = place.memo
         if known is not None and known[0] == seen:
-            return known[1] if _is_as_published(known[1]) else None
+            return known[1] if is_as_published(known[1]) else None
         revision = read_ref(place.ref, identity)
         if revision is None:
             return None
-        entry = self.load(place.key, revision, from_ns(status.st_mtime_ns))
+        entry = self._entries.load(place.key, revision, from_ns(status.st_mtime_ns))
         if entry is None or entry.identity != identity:
             return None
         place.memo = (seen, entry)
@@ -92,14 +94,15 @@ class DirectoryCache:
 
     @contextmanager
     def staging(self, identity: str, uri: Uri) -> Iterator[DirectoryStaging]:
-        staging = DirectoryStaging(self, self.place(identity, uri))
+        place = self.place(identity, uri)
+        staging = DirectoryStaging(self._entries, self._partial_text, place, self.point)
         try:
             yield staging
         finally:
             staging.drop()
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
-        if not _is_as_published(entry):
+        if not is_as_published(entry):
             return None
         confirmed = replace(entry, checked_at=checked_at)
         with contextlib.suppress(OSError):  # a shared cache that is not ours to write serves on
@@ -158,61 +161,27 @@ class DirectoryCache:
         return had_one
 
     def entries(self) -> Iterator[CacheEntry]:
-        for key in _names(self.objects):
+        for key in names_in(self.objects):
             yield from self._entries_of(key)
 
     def _entries_of(self, key: str) -> Iterator[CacheEntry]:
-        for revision in _names(self.objects / key):
-            entry = self.load(key, revision)
-            if entry is not None:
-                now = self.current(entry.identity, entry.info.uri)
-                yield now if now is not None and now.revision_id == revision else entry
-
-    def load(
-        self, key: str, revision: str, checked_at: datetime | None = None
-    ) -> CacheEntry | None:
-        """The entry in one revision's folder; None where anything about it is odd.
-
-        Without `checked_at`, it was last confirmed by the request that brought it.
-        """
-        file = f"{self.objects}/{key}/{revision}/{RECORD}"
-        record = read_record(file)
-        if record is None or source_key(record.identity, record.info.uri) != key:
-            return None
-        if revision_id(record.identity, record.info, record.digest) != revision:
-            return None  # a record that was copied here from elsewhere
-        entry = CacheEntry(
-            identity=record.identity,
-            revision_id=revision,
-            path=self.objects / key / revision / record.file_name,
-            info=record.info,
-            digest=record.digest,
-            mtime_ns=record.mtime_ns,
-            checked_at=checked_at or record.checked_at,
-        )
-        return entry if _is_as_published(entry) else None
+        for entry in self._entries.of_source(key):
+            now = self.current(entry.identity, entry.info.uri)
+            yield now if now is not None and now.revision_id == entry.revision_id else entry
 
     def clear(self) -> int:
         freed = sum(entry.info.size_bytes for entry in self.entries())
         with cache_errors(self.root):
-            for key in _names(self.refs):
+            for key in names_in(self.refs):
                 (self.refs / key).unlink(missing_ok=True)
-            for key in _names(self.objects):
-                self.discard(self.objects / key)
-            for name in _names(self.partial):
+            for key in names_in(self.objects):
+                self._entries.discard(self.objects / key)
+            for name in names_in(self.partial):
                 if owner_is_gone(name):
-                    self.discard(self.partial / name)
-        for name in _names(self.trash):
+                    self._entries.discard(self.partial / name)
+        for name in names_in(self.trash):
             remove_tree(self.trash / name)
         return freed
-
-    def discard(self, folder: Path) -> None:
-        """Takes a folder out of sight in one step, then removes it."""
-        self.trash.mkdir(parents=True, exist_ok=True)
-        gone = self.trash / os.urandom(8).hex()
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
-            folder.rename(gone)
-            remove_tree(gone)
 
     @contextmanager
     def alone(self, identity: str, uri: Uri, wait: timedelta) -> Iterator[bool]:
@@ -234,18 +203,3 @@ class DirectoryCache:
             folder = folder.parent
         found = os.statvfs(folder)
         return found.f_bavail * found.f_frsize
-
-
-def _is_as_published(entry: CacheEntry) -> bool:
-    try:
-        status = os.stat(entry.path)  # noqa: PTH116 - see `current`
-    except OSError:
-        return False
-    return status.st_size == entry.info.size_bytes and status.st_mtime_ns == entry.mtime_ns
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
-    except OSError:
-        return []

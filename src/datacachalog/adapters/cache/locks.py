@@ -7,6 +7,7 @@ of the same name.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -37,7 +38,11 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
     try:
         yield _acquired(fd, time.monotonic() + wait.total_seconds())
     finally:
-        os.close(fd)  # releases the lock
+        # Not by closing alone: a process that was forked meanwhile has the file open too, and
+        # would hold the lock for as long as it lives.
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        os.close(fd)
 
 
 def _opened(path: str, prepare: Callable[[], None]) -> int | None:

@@ -124,5 +124,5 @@ def to_ns(when: datetime) -> int:
 
 
 def from_ns(ns: int) -> datetime:
-    """A file's modification time as a time; one that no calendar has, as the nearest that it has."""
+    """A file's modification time as a time; the nearest one where no calendar has it."""
     return _EPOCH + timedelta(microseconds=max(_FIRST_US, min(ns // 1000, _LAST_US)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.cache.entries import RECORD
 from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import (
@@ -24,12 +25,12 @@ from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from datacachalog.adapters.cache.directory import DirectoryCache
+    from datacachalog.adapters.cache.entries import EntryFolders
     from datacachalog.domain.objects import ObjectInfo
 
-RECORD = ".entry.json"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 _ATTEMPTS = 5
 
@@ -53,11 +54,17 @@ class Place:
 class DirectoryStaging:
     """One download or push on its way into a `DirectoryCache`."""
 
-    def __init__(self, cache: DirectoryCache, place: Place) -> None:
-        self._cache, self._place = cache, place
+    def __init__(
+        self,
+        entries: EntryFolders,
+        partial: str,
+        place: Place,
+        point: Callable[[CacheEntry], None],
+    ) -> None:
+        self._entries, self._place, self._point = entries, place, point
         # Named after its process, so that what a killed one leaves can be told from live work.
         owner = f"{os.uname().nodename}.{os.getpid()}.{os.urandom(6).hex()}"
-        self._folder = f"{cache.partial_text}/{owner}"
+        self._folder = f"{partial}/{owner}"
         self._digest: str | None = None
         self.path = Path(f"{self._folder}/{place.file_name}")
 
@@ -68,11 +75,11 @@ class DirectoryStaging:
             raise LocalFileError(str(path), error.strerror or str(error)) from error
 
     def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
-        with cache_errors(self._cache.root), turn_at_the_disk():
+        with cache_errors(self._entries.objects), turn_at_the_disk():
             record = self._seal(info, checked_at)
             entry = self._rename(record, checked_at)
             if current:
-                self._cache.point(entry)
+                self._point(entry)
         return entry
 
     def _seal(self, info: ObjectInfo, checked_at: datetime) -> Record:
@@ -92,7 +99,7 @@ class DirectoryStaging:
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
-        cache, key = self._cache, self._place.key
+        entries, key = self._entries, self._place.key
         revision = revision_id(self._place.identity, record.info, record.digest)
         target = f"{self._place.folder}/{revision}"
         for _ in range(_ATTEMPTS):
@@ -104,10 +111,12 @@ class DirectoryStaging:
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
-                entry = cache.load(key, revision, checked_at)
+                entry = entries.load(key, revision, checked_at)
                 if entry is not None:
                     return entry  # another process was first; its bytes are as good as ours
-                cache.discard(Path(target))  # damaged since it was published: ours takes its place
+                entries.discard(
+                    Path(target)
+                )  # damaged since it was published: ours takes its place
                 continue
             return CacheEntry(
                 identity=self._place.identity,

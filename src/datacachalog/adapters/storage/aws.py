@@ -62,7 +62,7 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     """
     name = options.profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
     profile = _Profile.read(environ, name or "default")
-    endpoint = options.endpoint_url or _endpoint(environ, profile)
+    endpoint = _without_credentials(options.endpoint_url or _endpoint(environ, profile))
     is_http = (endpoint or "").lower().startswith("http://")
     return Connection(
         endpoint=endpoint,
@@ -88,6 +88,17 @@ def _endpoint(environ: Mapping[str, str], profile: _Profile) -> str | None:
         or profile.s3_endpoint
         or profile.endpoint
     )
+
+
+def _without_credentials(endpoint: str | None) -> str | None:
+    """The address without a user, password or query, which S3 has no use for.
+
+    It is part of what the cache writes down and of what people are shown.
+    """
+    if endpoint is None:
+        return None
+    parts = urlsplit(endpoint)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _keys(environ: Mapping[str, str]) -> StaticKeys | None:

@@ -39,6 +39,9 @@ _NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
+# AWS's answer to an If-Match where there is no object; and to an upload that is completed already,
+# because the first answer was lost.
+_NOTHING_TO_COMPLETE = {"NoSuchKey", "NoSuchUpload"}
 REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 """The codes of a write whose condition did not hold."""
 
@@ -64,8 +67,8 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
     if code in REFUSED or status in {409, 412}:
         return ConflictError(str(uri), "as expected")
-    if code == "NoSuchKey" and error.operation_name == "CompleteMultipartUpload":
-        return ConflictError(str(uri), "as expected", "absent")  # AWS's answer to If-Match
+    if error.operation_name == "CompleteMultipartUpload" and code in _NOTHING_TO_COMPLETE:
+        return ConflictError(str(uri), "as expected", "absent")
     if status == 404:
         return ObjectNotFoundError(str(uri), code)
     if 400 <= status < 500 and status not in {408, 425, 429}:

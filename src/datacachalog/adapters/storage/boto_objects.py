@@ -56,8 +56,8 @@ class BotoObjects:
             return b""
         return bytes(part.body())
 
-    def put(self, path: Path, uri: Uri, expect: Expected) -> None:
-        BotoUploads(self._client, self._bucket).upload_whole(
+    def put(self, path: Path, uri: Uri, expect: Expected) -> Revision:
+        return BotoUploads(self._client, self._bucket).upload_whole(
             path, path.stat().st_size, uri, expect, SILENT
         )
 

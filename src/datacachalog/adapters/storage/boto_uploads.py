@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 _MAX_PARTS = 10_000  # Amazon S3 User Guide, "Multipart upload limits"
 _MIB = 1 << 20
 _MIN_PART_BYTES = 8 * _MIB
-_SINGLE_UPLOAD_PARTS = 2  # an upload in one request is as long as two parts at most
 _MAX_WHOLE_BYTES = 5 << 30  # the same, "Uploading objects"
 _THREADS = 4
+_md5 = partial(hashlib.md5, usedforsecurity=False)
 
 
 class Key(TypedDict):
@@ -57,8 +58,10 @@ class BotoUploads:
 
     def upload_whole(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
-    ) -> None:
+    ) -> Revision:
         """Uploads a file in one request, streamed, if the object is as expected.
+
+        Returns what it made, as the answer tells it.
 
         Raises:
             UnsupportedOperationError: it is larger than S3 takes in one request.
@@ -69,18 +72,22 @@ class BotoUploads:
             )
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri), _SentFile(path, progress) as body:
-            self.client.put_object(**key, Body=body, **_condition(expect))
+            answer = self.client.put_object(**key, Body=body, **_condition(expect))
+        return written(answer.get("ETag"), answer.get("VersionId"), size_bytes)
 
     def upload_parts(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
-    ) -> None:
-        """Uploads a large file in parts that become the object at once, if that is as expected."""
+    ) -> Revision:
+        """Uploads a large file in parts that become the object at once, if that is as expected.
+
+        Returns what it made, as the answer tells it.
+        """
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri):
             upload_id = self.client.create_multipart_upload(**key)["UploadId"]
             try:
                 parts = self._send_parts(path, size_bytes, key, upload_id, progress)
-                self.client.complete_multipart_upload(
+                answer = self.client.complete_multipart_upload(
                     **key,
                     UploadId=upload_id,
                     MultipartUpload={"Parts": parts},
@@ -91,6 +98,7 @@ class BotoUploads:
                 with contextlib.suppress(BotoCoreError, ClientError):
                     self.client.abort_multipart_upload(**key, UploadId=upload_id)
                 raise
+        return written(answer.get("ETag"), answer.get("VersionId"), size_bytes)
 
     def _send_parts(
         self, path: Path, size_bytes: int, key: Key, upload_id: str, progress: TransferProgress
@@ -133,18 +141,13 @@ class BotoUploads:
         """
         if found.size_bytes != size_bytes:
             return False
-        part_bytes = part_size(size_bytes)
+        part_bytes, whole, digests = part_size(size_bytes), _md5(), []
         with path.open("rb") as file:
-            digests = [
-                hashlib.md5(block, usedforsecurity=False).digest()
-                for block in iter(lambda: file.read(part_bytes), b"")
-            ]
-        joined = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
-        tags = {f'"{joined}-{len(digests)}"'}
-        if len(digests) <= _SINGLE_UPLOAD_PARTS:
-            whole = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-            tags.add(f'"{whole}"')
-        return found.etag in tags
+            for block in iter(lambda: file.read(part_bytes), b""):
+                whole.update(block)
+                digests.append(_md5(block).digest())
+        joined = _md5(b"".join(digests)).hexdigest()
+        return found.etag in {f'"{whole.hexdigest()}"', f'"{joined}-{len(digests)}"'}
 
     def honours_conditions(self, uri: Uri) -> bool:
         """Whether this server refuses writes whose condition does not hold: it is tried.
@@ -227,6 +230,13 @@ def part_size(size_bytes: int) -> int:
     """
     needed = -(-size_bytes // _MAX_PARTS)
     return max(_MIN_PART_BYTES, -(-needed // _MIB) * _MIB)
+
+
+def written(etag: str | None, version: str | None, size_bytes: int) -> Revision:
+    """The revision that an upload made, spelt as reading spells it."""
+    if etag is not None and not etag.endswith('"'):
+        etag = f'"{etag}"'
+    return Revision(etag, None if version == "null" else version, size_bytes)
 
 
 def _condition(expect: Expected) -> Condition:
