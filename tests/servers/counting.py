@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 from tests.servers.exchange import Exchange, Script, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from http.client import HTTPResponse
 
     from tests.servers.exchange import Reply
@@ -130,8 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
         script = self.server.proxy.hook(exchange) or Script()
         time.sleep(script.delay_s)
         if script.reply is None:
-            self._send_up(exchange)
+            self._send_up(exchange, script)
             with self._upstream.getresponse() as response:
+                if script.is_lost:
+                    response.read()
+                    raise ConnectionAbortedError("the answer was lost")
                 self._send_down(exchange, response, script)
         else:
             for block in self._request_body():
@@ -155,12 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(block)
             yield block
 
-    def _send_up(self, exchange: Exchange) -> None:
+    def _send_up(self, exchange: Exchange, script: Script) -> None:
         upstream = self._upstream
         if upstream.sock and select.select([upstream.sock], [], [], 0)[0]:
             upstream.close()  # the server hung up while the connection was idle
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():
+        for name, value in _changed(self.headers.items(), script.request_headers):
             if name.lower() not in _HOP_BY_HOP:
                 upstream.putheader(name, value)
         upstream.endheaders()
@@ -199,9 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_head(
         self, exchange: Exchange, status: int, headers: list[tuple[str, str]], script: Script
     ) -> None:
-        changed = {name.lower(): value for name, value in script.headers.items()}
-        kept = [(name, value) for name, value in headers if name.lower() not in changed]
-        kept += [(name, value) for name, value in changed.items() if value is not None]
+        kept = _changed(headers, script.headers)
         exchange.status = status
         exchange.response_headers = {name.lower(): value for name, value in kept}
         self.send_response_only(status)
@@ -210,14 +211,25 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def _changed(
+    headers: Iterable[tuple[str, str]], changes: Mapping[str, str | None]
+) -> list[tuple[str, str]]:
+    """The headers, with some replaced by other values, or removed by None."""
+    changed = {name.lower(): value for name, value in changes.items()}
+    kept = [(name, value) for name, value in headers if name.lower() not in changed]
+    return kept + [(name, value) for name, value in changed.items() if value is not None]
+
+
 def _chunk(block: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(block), block)
 
 
 def _paced(response: HTTPResponse, script: Script) -> Iterator[bytes]:
     """The body's blocks, as slowly as asked; raises where the body ends too early."""
-    left = script.cut_after
-    while left != 0 and (block := response.read1(min(_BLOCK_BYTES, left or _BLOCK_BYTES))):
+    left, most = script.cut_after, _BLOCK_BYTES
+    if script.bytes_per_s is not None:  # every 50 ms some, rather than much after a long silence
+        most = max(1, min(most, int(script.bytes_per_s / 20)))
+    while left != 0 and (block := response.read1(min(most, left or most))):
         if script.bytes_per_s is not None:
             time.sleep(len(block) / script.bytes_per_s)
         yield block

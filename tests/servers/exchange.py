@@ -36,15 +36,19 @@ class Script:
     """What is done to one exchange.
 
     `delay_s` passes before the server is asked. `headers` replace those of the answer, or remove
-    them where the value is None. The body is sent at `bytes_per_s`, and the connection closes
-    after exactly `cut_after` bytes of it.
+    them where the value is None; `request_headers` do the same to those of the request, which a
+    server that checks signatures may refuse then. The body is sent at `bytes_per_s`, and the
+    connection closes after exactly `cut_after` bytes of it. Where the answer `is_lost`, the server
+    has given it, and the client hears nothing but the end of the connection.
     """
 
     delay_s: float = 0
     reply: Reply | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
+    request_headers: Mapping[str, str | None] = field(default_factory=dict)
     bytes_per_s: float | None = None
     cut_after: int | None = None
+    is_lost: bool = False
 
 
 @dataclass

@@ -100,12 +100,7 @@ def cache_folder(
 ) -> Finding:
     """Where the cache is, who said so, and whether it can be used."""
     in_file = None if declared is None else declared.cache_dir
-    if options.cache_dir is not None:
-        set_by = "--cache-dir"
-    elif environ.get("DATACACHALOG_CACHE_DIR"):
-        set_by = "DATACACHALOG_CACHE_DIR"
-    else:
-        set_by = "the default" if in_file is None else "catalog.yaml"
+    set_by = _who_set_the_cache(options, environ, in_file)
     try:
         cache = DirectoryCache(config.cache_dir(options.cache_dir, environ, in_file))
         has_locks = _try_to_write(cache.root)
@@ -127,6 +122,16 @@ def cache_folder(
             "locks": has_locks,
         },
     )
+
+
+def _who_set_the_cache(
+    options: GlobalOptions, environ: Mapping[str, str], in_file: Path | None
+) -> str:
+    if options.cache_dir is not None:
+        return "--cache-dir"
+    if environ.get("DATACACHALOG_CACHE_DIR"):
+        return "DATACACHALOG_CACHE_DIR"
+    return "the default" if in_file is None else "catalog.yaml"
 
 
 def _try_to_write(root: Path) -> bool:

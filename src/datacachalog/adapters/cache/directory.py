@@ -3,7 +3,7 @@
 <root>/v1/objects/<source key>/<revision id>/<file>        0444, what `fetch` returns
                                             /.entry.json   its record
           refs/<source key>.json   the current revision; its mtime is when that was last confirmed
-          partial/                 files on their way in, one folder each
+          partial/                 files on their way in, one folder each, and refs
           locks/                   one file a source; never removed
           trash/                   folders on their way out
 
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from datacachalog.adapters.cache.entries import EntryFolders, is_as_published, names_in
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
-from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owner_is_gone
+from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owned_name, owner_is_gone
 from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
 from datacachalog.domain.keys import local_name, source_key
 
@@ -140,16 +140,19 @@ class DirectoryCache:
         self._write_ref(place, entry, at_ns)
 
     def _write_ref(self, place: Place, entry: CacheEntry, at_ns: int) -> None:
-        fresh = f"{self.refs}/.{place.key}.{os.urandom(6).hex()}"
         text = ref_json(entry.identity, entry.revision_id)
         try:
-            try:
-                write_new(fresh, text)
-            except FileNotFoundError:
-                self.prepare()
-                write_new(fresh, text)
+            self._replace_ref(place.ref, text, at_ns)
+        except FileNotFoundError:
+            self.prepare()
+            self._replace_ref(place.ref, text, at_ns)
+
+    def _replace_ref(self, ref: str, text: str, at_ns: int) -> None:
+        fresh = f"{self._partial_text}/{owned_name()}"
+        try:
+            write_new(fresh, text)
             os.utime(fresh, ns=(at_ns, at_ns))
-            os.replace(fresh, place.ref)  # noqa: PTH105 - strings, as above
+            os.replace(fresh, ref)  # noqa: PTH105 - strings, as above
         except OSError:
             Path(fresh).unlink(missing_ok=True)
             raise

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datacachalog.adapters.cache.entries import EntryFolders
     from datacachalog.domain.objects import ObjectInfo
 
-_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # the last: by a file
 _ATTEMPTS = 5
 
 
@@ -62,9 +62,7 @@ class DirectoryStaging:
         point: Callable[[CacheEntry], None],
     ) -> None:
         self._entries, self._place, self._point = entries, place, point
-        # Named after its process, so that what a killed one leaves can be told from live work.
-        owner = f"{os.uname().nodename}.{os.getpid()}.{os.urandom(6).hex()}"
-        self._folder = f"{partial}/{owner}"
+        self._folder = f"{partial}/{owned_name()}"
         self._digest: str | None = None
         self.path = Path(f"{self._folder}/{place.file_name}")
 
@@ -135,9 +133,14 @@ class DirectoryStaging:
             remove_tree(self._folder)
 
 
-def owner_is_gone(folder_name: str) -> bool:
-    """Whether a staging folder was left behind by a process of this machine that is dead."""
-    host, _, rest = folder_name.rpartition(".")[0].rpartition(".")
+def owned_name() -> str:
+    """A new name that tells its process: what a killed one leaves can be told from live work."""
+    return f"{os.uname().nodename}.{os.getpid()}.{os.urandom(6).hex()}"
+
+
+def owner_is_gone(name: str) -> bool:
+    """Whether what has this name was left behind by a process of this machine that is dead."""
+    host, _, rest = name.rpartition(".")[0].rpartition(".")
     if host != os.uname().nodename or not rest.isdecimal():
         return False
     try:

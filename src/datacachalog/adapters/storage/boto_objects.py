@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from typing_extensions import Buffer
 
+    from datacachalog.adapters.storage.object_store import Written
     from datacachalog.adapters.storage.transfer import Part
     from datacachalog.domain.objects import Expected, NotModified, Revision
 
@@ -56,7 +57,7 @@ class BotoObjects:
             return b""
         return bytes(part.body())
 
-    def put(self, path: Path, uri: Uri, expect: Expected) -> Revision:
+    def put(self, path: Path, uri: Uri, expect: Expected) -> Written:
         return BotoUploads(self._client, self._bucket).upload_whole(
             path, path.stat().st_size, uri, expect, SILENT
         )

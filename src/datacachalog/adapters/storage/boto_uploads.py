@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+    from datacachalog.adapters.storage.object_store import Written
     from datacachalog.domain.objects import Expected, ObjectInfo
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import TransferProgress
@@ -58,10 +59,8 @@ class BotoUploads:
 
     def upload_whole(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
-    ) -> Revision:
+    ) -> Written:
         """Uploads a file in one request, streamed, if the object is as expected.
-
-        Returns what it made, as the answer tells it.
 
         Raises:
             UnsupportedOperationError: it is larger than S3 takes in one request.
@@ -73,15 +72,12 @@ class BotoUploads:
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri), _SentFile(path, progress) as body:
             answer = self.client.put_object(**key, Body=body, **_condition(expect))
-        return written(answer.get("ETag"), answer.get("VersionId"), size_bytes)
+        return answer.get("ETag"), answer.get("VersionId")
 
     def upload_parts(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
-    ) -> Revision:
-        """Uploads a large file in parts that become the object at once, if that is as expected.
-
-        Returns what it made, as the answer tells it.
-        """
+    ) -> Written:
+        """Uploads a large file in parts that become the object at once, if that is as expected."""
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri):
             upload_id = self.client.create_multipart_upload(**key)["UploadId"]
@@ -98,7 +94,7 @@ class BotoUploads:
                 with contextlib.suppress(BotoCoreError, ClientError):
                     self.client.abort_multipart_upload(**key, UploadId=upload_id)
                 raise
-        return written(answer.get("ETag"), answer.get("VersionId"), size_bytes)
+        return answer.get("ETag"), answer.get("VersionId")
 
     def _send_parts(
         self, path: Path, size_bytes: int, key: Key, upload_id: str, progress: TransferProgress
@@ -107,10 +103,7 @@ class BotoUploads:
         starts = iter(range(0, size_bytes, part_bytes))
 
         def send(start: int) -> CompletedPartTypeDef:
-            number = start // part_bytes + 1
-            with path.open("rb", buffering=0) as file:
-                file.seek(start)
-                body = file.read(part_bytes)
+            number, body = start // part_bytes + 1, _part_of(path, start, part_bytes)
             answer = self.client.upload_part(
                 **key, UploadId=upload_id, PartNumber=number, Body=body
             )
@@ -222,6 +215,12 @@ def _winners(put: Callable[[Condition], str | None], condition: Condition) -> li
     return [etag for etag in etags if etag is not None]
 
 
+def _part_of(path: Path, start: int, size_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size_bytes)
+
+
 def part_size(size_bytes: int) -> int:
     """The size of an upload's parts: 8 MiB, or what keeps them below S3's 10,000.
 
@@ -230,13 +229,6 @@ def part_size(size_bytes: int) -> int:
     """
     needed = -(-size_bytes // _MAX_PARTS)
     return max(_MIN_PART_BYTES, -(-needed // _MIB) * _MIB)
-
-
-def written(etag: str | None, version: str | None, size_bytes: int) -> Revision:
-    """The revision that an upload made, spelt as reading spells it."""
-    if etag is not None and not etag.endswith('"'):
-        etag = f'"{etag}"'
-    return Revision(etag, None if version == "null" else version, size_bytes)
 
 
 def _condition(expect: Expected) -> Condition:

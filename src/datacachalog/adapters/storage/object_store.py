@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
 import obstore
@@ -65,7 +65,12 @@ _RETRIES: RetryConfig = {
 }
 _STREAM_BLOCK_BYTES = 4 << 20
 _STATUS = re.compile(r"status code: (\d{3})")
+_ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
 _S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
+
+
+Written: TypeAlias = tuple[str | None, str | None]
+"""The entity tag and the version id that the answer to an upload gave to what it made."""
 
 
 class _Runtime:
@@ -111,7 +116,7 @@ class ObjectStore:
         except _BeyondEndError:
             return b""
 
-    def put(self, path: Path, uri: Uri, expect: Expected) -> None:
+    def put(self, path: Path, uri: Uri, expect: Expected) -> Written:
         """Uploads a small file in one request."""
         mode: PutMode = "overwrite"
         if expect is ABSENT:
@@ -120,7 +125,7 @@ class ObjectStore:
             mode = {"e_tag": expect.etag}
         try:
             with _translated(uri):
-                obstore.put(
+                made = obstore.put(
                     self._store, uri.path, path.read_bytes(), mode=mode, use_multipart=False
                 )
         except ObjectChangedError as error:
@@ -130,6 +135,7 @@ class ObjectStore:
             if error.detail or not isinstance(expect, Revision):
                 raise
             raise ConflictError(str(uri), "as expected", "absent") from error
+        return made["e_tag"], made["version"]
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         """Every object below a prefix, which is a string: obstore's is a folder."""
@@ -252,19 +258,18 @@ def _options(version: str | None, options: GetOptions) -> GetOptions:
 
 
 def _info(uri: Uri, meta: ObjectMeta, asked: str | None = None) -> ObjectInfo:
-    etag, version = meta["e_tag"], meta["version"]
+    etag, version = normal_validators(meta["e_tag"], meta["version"])
     if asked not in {None, "null", version}:
         # A bucket without versions may ignore the id, and send what it has.
         raise VersionNotFoundError(str(uri), repr(asked))
+    return ObjectInfo(uri, meta["size"], etag, version, meta["last_modified"])
+
+
+def normal_validators(etag: str | None, version: str | None) -> Written:
+    """An entity tag with its quotes, and a version id, if it is one of a version."""
     if etag is not None and not etag.endswith('"'):
-        etag = f'"{etag}"'  # some servers and listings leave the quotes out
-    return ObjectInfo(
-        uri,
-        meta["size"],
-        etag,
-        None if version == "null" else version,
-        meta["last_modified"],
-    )
+        etag = f'"{etag}"'  # some servers and listings leave them out
+    return etag, None if version == "null" else version
 
 
 @contextmanager
@@ -272,18 +277,31 @@ def _translated(uri: Uri, version: str | None = None) -> Iterator[None]:
     """Turns obstore's errors into the storage port's, or into the few that callers here handle."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise _not_found(uri, version, str(error)) from error
-    except NotModifiedError as error:
-        raise _UnmodifiedError from error
-    except (PreconditionError, AlreadyExistsError) as error:
-        raise ObjectChangedError from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise StorageAccessError(str(uri), _detail(str(error))) from error
-    except (InvalidPathError, ValueError) as error:
-        raise InvalidUriError(str(uri), "is no key that can be asked for") from error
-    except BaseError as error:
-        raise _generic(uri, version, error) from error
+    except (FileNotFoundError, ValueError, BaseError) as error:
+        translation = _translation(uri, version, error)
+        error.args = (_without_answer(str(error)),)
+        raise translation from error
+
+
+def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:
+    match error:
+        case FileNotFoundError():
+            return _not_found(uri, version, str(error))
+        case NotModifiedError():
+            return _UnmodifiedError()
+        case PreconditionError() | AlreadyExistsError():
+            return ObjectChangedError()
+        case PermissionDeniedError() | UnauthenticatedError():
+            return StorageAccessError(str(uri), _detail(str(error)))
+        case InvalidPathError() | ValueError():
+            return InvalidUriError(str(uri), "is no key that can be asked for")
+        case _:
+            return _generic(uri, version, error)
+
+
+def _without_answer(text: str) -> str:
+    """An error's text without the server's answer, in which AWS repeats a token that it refuses."""
+    return _ANSWER.sub(r"\1", text)
 
 
 def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:
@@ -295,7 +313,7 @@ def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:
     return ObjectNotFoundError(str(uri))
 
 
-def _generic(uri: Uri, version: str | None, error: BaseError) -> Exception:
+def _generic(uri: Uri, version: str | None, error: Exception) -> Exception:
     text = str(error)
     match = _STATUS.search(text)
     status = match[1] if match else None

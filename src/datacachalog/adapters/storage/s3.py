@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.storage.aws import connection
-from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
+from datacachalog.adapters.storage.object_store import (
+    ObjectStore,
+    normal_validators,
+    survives_here,
+)
 from datacachalog.adapters.storage.retrying import RetryingStorage
 from datacachalog.adapters.storage.transfer import ObjectChangedError, transfer
 from datacachalog.domain.errors import (
@@ -25,7 +29,7 @@ from datacachalog.domain.errors import (
     StorageError,
     UnsupportedOperationError,
 )
-from datacachalog.domain.objects import ABSENT, ANY, Revision
+from datacachalog.domain.objects import ABSENT, ANY, ObjectInfo, Revision
 from datacachalog.domain.storage_options import options_for
 from datacachalog.ports import SILENT
 
@@ -35,9 +39,10 @@ if TYPE_CHECKING:
 
     from datacachalog.adapters.storage.aws import Connection
     from datacachalog.adapters.storage.boto_objects import BotoObjects
+    from datacachalog.adapters.storage.object_store import Written
     from datacachalog.adapters.storage.registry import StorageSettings
     from datacachalog.adapters.storage.s3_boto import BotoBucket
-    from datacachalog.domain.objects import Expected, NotModified, ObjectInfo
+    from datacachalog.domain.objects import Expected, NotModified
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import StoragePort, TransferProgress
@@ -192,22 +197,33 @@ class _Bucket:
         progress.total(size)
         try:
             if size <= SINGLE_UPLOAD_BYTES:
-                self.objects.put(path, uri, expect)
+                written = self.objects.put(path, uri, expect)
                 progress.advance(size)
             elif expect is ANY or self._connection.is_aws:
-                self.boto.uploads.upload_parts(path, size, uri, expect, progress)
+                written = self.boto.uploads.upload_parts(path, size, uri, expect, progress)
             else:
                 # Elsewhere the parts of several uploads may all be completed at once, each upload
                 # told that its condition held (SeaweedFS 4.48 does so); one request is safe there.
-                self.boto.uploads.upload_whole(path, size, uri, expect, progress)
+                written = self.boto.uploads.upload_whole(path, size, uri, expect, progress)
         except ConflictError as conflict:
             found = self._found(uri)
             # A request whose answer was lost is sent again, and then meets its own work.
             if found is not None and self.boto.uploads.holds(found, path, size):
                 return found
             what = "absent" if found is None else f"{found.etag}"
-            raise ConflictError(str(uri), _described(expect), what) from conflict
-        return self.objects.stat(uri, None)
+            raise ConflictError(str(uri), _name_of(expect), what) from conflict
+        return self._described(uri, size, written)
+
+    def _described(self, uri: Uri, size_bytes: int, written: Written) -> ObjectInfo:
+        """What an upload made. The object may be somebody else's next one by now."""
+        made = ObjectInfo(uri, size_bytes, *normal_validators(*written))
+        try:
+            found = self.objects.stat(uri, None)  # which also knows when
+        except StorageError:
+            if made.etag is None:
+                raise
+            return made
+        return found if found.revision == made.revision or made.etag is None else made
 
     def _found(self, uri: Uri) -> ObjectInfo | None:
         try:
@@ -232,7 +248,7 @@ class _Bucket:
             )
 
 
-def _described(expect: Expected) -> str:
+def _name_of(expect: Expected) -> str:
     if isinstance(expect, Revision):
         return f"{expect.etag}"
     return "absent" if expect is ABSENT else "anything"

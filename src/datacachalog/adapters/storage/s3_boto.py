@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from datacachalog.adapters.storage.boto_errors import translated
 from datacachalog.adapters.storage.boto_objects import BotoObjects
@@ -98,7 +99,7 @@ class BotoBucket:
                     config=Config(
                         signature_version=UNSIGNED if connection.anonymous else None,
                         connect_timeout=5,
-                        read_timeout=60,
+                        read_timeout=30,
                         retries={"mode": "standard", "max_attempts": 3},
                         max_pool_connections=_CONNECTIONS,
                         request_checksum_calculation=checksums,
@@ -113,6 +114,7 @@ class BotoBucket:
                 events = self._client.meta.events
                 events.register("before-parse.s3.ListObjectVersions", _keep_order)
                 events.register("before-send.s3.PutObject", begin_sending)
+                events.register("needs-retry.s3", _not_after_silence)
         return self._client
 
     @property
@@ -140,6 +142,12 @@ class BotoBucket:
         if len(found) == 1 and found[0].version == "null":
             return iter([replace(found[0], version=None)])  # a bucket without versions
         return iter(found)
+
+
+def _not_after_silence(caught_exception: Exception | None = None, **_: object) -> None:
+    """Gives up on a server that said nothing for a whole timeout; boto3 would ask it four times."""
+    if isinstance(caught_exception, (ReadTimeoutError, ConnectTimeoutError)):
+        raise caught_exception
 
 
 def _keep_order(
