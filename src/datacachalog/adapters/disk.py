@@ -163,7 +163,10 @@ def copy_whole(
         os.close(read_fd)
     if _identity(before) != _identity(after):
         raise SourceChangedError(errno.EBUSY, "it was written to while it was copied")
-    return after, digest
+    return (
+        before,
+        digest,
+    )  # its change time is that of these bytes, also where it was replaced since
 
 
 def _copy_blocks(

@@ -75,6 +75,8 @@ class CoreCatalog:
         self.cache = cache
         self._clock = clock
         self._progress = progress or SilentProgress()
+        # What each dataset's latest fetch or push here was of: others may move the cache on.
+        self._seen: dict[str, Revision] = {}
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -149,7 +151,9 @@ class CoreCatalog:
             return self._obtain_as_of(dataset, as_of, shown)
         if version is not None:
             return self._obtain_version(dataset, version, shown)
-        return self._obtain_current(dataset, shown, refresh=refresh)
+        fetched = self._obtain_current(dataset, shown, refresh=refresh)
+        self._seen[name] = fetched.entry.revision
+        return fetched
 
     def files(
         self,
@@ -216,9 +220,10 @@ class CoreCatalog:
     ) -> PushResult:
         """Replaces the dataset's object by a local file, never over somebody else's change.
 
-        `expect` is what may be replaced: `cached`, the revision that was last fetched here
-        (nothing, where none was); `absent`, nothing; a `Revision`; or `any`. The file is copied
-        into the cache, so that the next fetch moves no bytes; the original stays yours.
+        `expect` is what may be replaced: `cached`, the revision that this catalog last fetched,
+        or else the one that the cache did (nothing, where neither has); `absent`, nothing; a
+        `Revision`; or `any`. The file is copied into the cache, so that the next fetch moves no
+        bytes; the original stays yours.
 
         Raises:
             ConflictError: the object is not what was expected. Nothing was written.
@@ -230,7 +235,7 @@ class CoreCatalog:
         if not dataset.push:
             raise ReadOnlyDatasetError(name)
         uri, identity = dataset.source, self.storage.identity(dataset.source)
-        expected = self._expected(expect, self.cache.current(identity, uri))
+        expected = self._expected(expect, name, self.cache.current(identity, uri))
         shown = progress or self._progress
         with self.cache.staging(identity, uri) as staging, shown.transfer(name) as transfer:
             staging.copy_from(Path(path))
@@ -241,6 +246,7 @@ class CoreCatalog:
             except CacheError as error:
                 error.add_note(f"{name!r} was pushed; only its copy in the cache was not kept")
                 raise
+        self._seen[name] = entry.revision
         return PushResult(name, entry)
 
     def is_stale(self, name: str) -> bool:
@@ -353,8 +359,7 @@ class CoreCatalog:
             raise RemoteChangedError(str(dataset.source), "it was replaced meanwhile")
         return fetched
 
-    @staticmethod
-    def _expected(expect: Expect, entry: CacheEntry | None) -> Expected:
+    def _expected(self, expect: Expect, name: str, entry: CacheEntry | None) -> Expected:
         if isinstance(expect, Revision):
             return expect
         match expect:
@@ -363,7 +368,8 @@ class CoreCatalog:
             case "absent":
                 return ABSENT
             case "cached":
-                return ABSENT if entry is None else entry.revision
+                known = ABSENT if entry is None else entry.revision
+                return self._seen.get(name, known)
         raise ValueError(f"expect must be 'cached', 'absent', 'any' or a Revision, not {expect!r}")
 
     def _status_of(self, name: str) -> DatasetStatus:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from datacachalog.domain.objects import is_immutable_version
@@ -30,7 +31,7 @@ def source_key(identity: str, uri: Uri) -> str:
     'customers.parquet-85753e1141fb'
     """
     slug = re.sub(r"[^a-z0-9.]+", "-", uri.name.lower()).strip("-.")[:40]
-    return f"{slug or 'object'}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    return f"{slug or 'object'}-{_digest(identity)[:12]}"
 
 
 def revision_id(identity: str, info: ObjectInfo, digest: str) -> str:
@@ -46,7 +47,17 @@ def revision_id(identity: str, info: ObjectInfo, digest: str) -> str:
     # JSON-free and injective: every field is written with its length.
     fields = [identity, *known_by, str(info.size_bytes)]
     text = "".join(f"{len(field)}:{field}" for field in fields)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest(text)[:16]
+
+
+def _digest(text: str) -> str:
+    # File names need not be UTF-8: Python carries their other bytes as lone surrogates.
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def revision_id_by_bytes(identity: str, info: ObjectInfo, digest: str) -> str:
+    """The id of a revision whose store gives two contents the same validators: by its bytes."""
+    return revision_id(identity, replace(info, etag=None, version=None), digest)
 
 
 def _optional(validator: str | None) -> str:

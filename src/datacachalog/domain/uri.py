@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -47,7 +48,7 @@ class Uri:
         """
         if not text:
             raise InvalidUriError(text, "is empty")
-        if not text.isprintable():
+        if not all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text):
             raise InvalidUriError(without_secrets(text), "holds a control character")
         if match := _SCHEME.match(text):
             return cls._of_uri(match[1].lower(), text[match.end() :], text)
@@ -92,6 +93,12 @@ class Uri:
         """The last segment: the file name of the object, without a query; empty for a prefix."""
         return _without_query(self.scheme, self.path).rpartition("/")[2]
 
+    def without_secrets(self) -> Uri:
+        """The same address as it may be written down: without a query, which may be signed."""
+        if self.scheme not in {"http", "https"} or "?" not in self.path:
+            return self
+        return Uri(self.scheme, self.authority, self.path.partition("?")[0] + "?***")
+
     def __str__(self) -> str:
         if self.scheme == "file":
             return self.path
@@ -106,7 +113,11 @@ class Uri:
         >>> Uri.of_path("/data/my file.csv").as_uri()
         'file:///data/my%20file.csv'
         """
-        return f"file://{quote(self.path)}" if self.scheme == "file" else str(self)
+        return (
+            f"file://{quote(self.path, errors='surrogateescape')}"
+            if self.scheme == "file"
+            else str(self)
+        )
 
 
 def _without_query(scheme: str, path: str) -> str:

@@ -76,13 +76,19 @@ class EntryContract(CacheFixtures):
 
     def test_a_revision_is_kept_once(self, cache: CachePort) -> None:
         first = publish(cache, b"first")
-        # A store that tells the same of other bytes: whatever was published first stays.
-        again = publish(cache, b"other", info=described(b"first"), at=NOON + SECOND)
+        again = publish(cache, b"first", at=NOON + SECOND)
 
         assert first.path == again.path
-        assert b"first" == again.path.read_bytes()
         assert (first.digest, first.mtime_ns) == (again.digest, again.mtime_ns)
         assert 1 == len(list(cache.entries()))
+
+    def test_bytes_of_which_a_store_tells_the_same_are_both_kept(self, cache: CachePort) -> None:
+        first = publish(cache, b"first")
+        other = publish(cache, b"other", info=described(b"first"), at=NOON + SECOND)
+
+        assert (b"first", b"other") == (first.path.read_bytes(), other.path.read_bytes())
+        assert other == cache.current(*SOURCE)
+        assert 2 == len(list(cache.entries()))
 
     def test_a_revision_that_comes_again_is_confirmed(self, cache: CachePort) -> None:
         publish(cache, b"first")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.records import read_record
 from datacachalog.adapters.disk import remove_tree
-from datacachalog.domain.keys import revision_id, source_key
+from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class EntryFolders:
         record = read_record(file)
         if record is None or source_key(record.identity, record.info.uri) != key:
             return None
-        if revision_id(record.identity, record.info, record.digest) != revision:
+        described = (record.identity, record.info, record.digest)
+        if revision not in {revision_id(*described), revision_id_by_bytes(*described)}:
             return None  # a record that was copied here from elsewhere
         entry = CacheEntry(
             identity=record.identity,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree
 from datacachalog.domain.errors import IntegrityError, LocalFileError
-from datacachalog.domain.keys import local_name, revision_id, source_key
+from datacachalog.domain.keys import local_name, revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
@@ -113,8 +113,11 @@ class MemoryCache:
 
     def keep(self, path: Path, entry: CacheEntry, *, current: bool) -> CacheEntry:
         """Moves the file at `path` to where `entry` says, unless there is one already."""
-        key = (entry.identity, entry.revision_id)
         with self._lock:
+            kept = self._entries.get((entry.identity, entry.revision_id))
+            if kept is not None and _is_as_published(kept) and kept.digest != entry.digest:
+                entry = _known_by_its_bytes(entry)
+            key = (entry.identity, entry.revision_id)
             kept = self._entries.get(key)
             if kept is None or not _is_as_published(kept):
                 remove_tree(entry.path.parent)  # what is left of a damaged one
@@ -168,6 +171,12 @@ class MemoryStaging:
                 checked_at=checked_at,
             )
             return self._cache.keep(self.path, entry, current=current)
+
+
+def _known_by_its_bytes(entry: CacheEntry) -> CacheEntry:
+    revision = revision_id_by_bytes(entry.identity, entry.info, entry.digest)
+    path = entry.path.parent.parent / revision / entry.path.name
+    return replace(entry, revision_id=revision, path=path)
 
 
 def _is_as_published(entry: CacheEntry) -> bool:

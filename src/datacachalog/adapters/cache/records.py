@@ -38,12 +38,13 @@ class Record:
     def to_json(self) -> str:
         """The record as text, one key a line, for people who look."""
         info = self.info
+        uri = info.uri.without_secrets()
         modified = None if info.last_modified is None else info.last_modified.isoformat()
         return json.dumps(
             {
                 "format": FORMAT,
                 "identity": self.identity,
-                "uri": info.uri.as_uri(),
+                "uri": [uri.scheme, uri.authority, uri.path],
                 "file": self.file_name,
                 "size_bytes": info.size_bytes,
                 "mtime_ns": self.mtime_ns,
@@ -63,7 +64,7 @@ def read_record(path: str) -> Record | None:
         case {
             "format": 1,
             "identity": str(identity),
-            "uri": str(uri),
+            "uri": [str(scheme), str(authority), str(path_in_store)],
             "file": str(file_name),
             "size_bytes": int(size_bytes),
             "mtime_ns": int(mtime_ns),
@@ -78,7 +79,9 @@ def read_record(path: str) -> Record | None:
             return None
     try:
         when = None if modified is None else datetime.fromisoformat(modified)
-        info = ObjectInfo(Uri.parse(uri), size_bytes, etag, version, when, digest=digest)
+        info = ObjectInfo(
+            Uri(scheme, authority, path_in_store), size_bytes, etag, version, when, digest=digest
+        )
         checked_at = datetime.fromisoformat(checked)
     except (ValueError, InvalidUriError):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from datacachalog.adapters.disk import (
     write_new,
 )
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
-from datacachalog.domain.keys import revision_id
+from datacachalog.domain.keys import revision_id, revision_id_by_bytes
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
@@ -97,35 +98,42 @@ class DirectoryStaging:
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
-        entries, key = self._entries, self._place.key
-        revision = revision_id(self._place.identity, record.info, record.digest)
-        target = f"{self._place.folder}/{revision}"
+        place, described = self._place, (self._place.identity, record.info, record.digest)
+        revision = revision_id(*described)
         for _ in range(_ATTEMPTS):
+            target = f"{place.folder}/{revision}"
+            if self._is_moved_to(target):
+                return CacheEntry(
+                    identity=place.identity,
+                    revision_id=revision,
+                    path=Path(f"{target}/{record.file_name}"),
+                    info=record.info,
+                    digest=record.digest,
+                    mtime_ns=record.mtime_ns,
+                    checked_at=checked_at,
+                )
+            entry = self._entries.load(place.key, revision, checked_at)
+            if entry is None or not _is_whole(entry):
+                self._entries.discard(Path(target))  # damaged since it was published
+            elif entry.digest == record.digest:
+                return entry  # another process was first
+            else:  # the store tells the same of other bytes; nobody's path may change for that
+                revision = revision_id_by_bytes(*described)
+        raise CacheError(target, "another process keeps damaging it")
+
+    def _is_moved_to(self, target: str) -> bool:
+        """Makes this folder the one of a revision, unless there is one."""
+        try:
             try:
                 os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
             except FileNotFoundError:
                 make_folder(self._place.folder)
-                continue
-            except OSError as error:
-                if error.errno not in _TAKEN:
-                    raise
-                entry = entries.load(key, revision, checked_at)
-                if entry is not None:
-                    return entry  # another process was first; its bytes are as good as ours
-                entries.discard(
-                    Path(target)
-                )  # damaged since it was published: ours takes its place
-                continue
-            return CacheEntry(
-                identity=self._place.identity,
-                revision_id=revision,
-                path=Path(f"{target}/{record.file_name}"),
-                info=record.info,
-                digest=record.digest,
-                mtime_ns=record.mtime_ns,
-                checked_at=checked_at,
-            )
-        raise CacheError(target, "another process keeps damaging it")
+                os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            return False
+        return True
 
     def drop(self) -> None:
         """Removes what was not published."""
@@ -133,15 +141,33 @@ class DirectoryStaging:
             remove_tree(self._folder)
 
 
+@cache
+def _machine() -> str:
+    """This machine's name, and the number of the container that process ids here are of."""
+    try:
+        container = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - no path is needed
+    except OSError:
+        container = 0  # no Linux
+    return f"{os.uname().nodename}.{container}"
+
+
+def _is_whole(entry: CacheEntry) -> bool:
+    """Whether an entry's file holds the bytes that were published; they are all read."""
+    try:
+        return blake3_of(entry.path) == entry.digest
+    except OSError:
+        return False
+
+
 def owned_name() -> str:
     """A new name that tells its process: what a killed one leaves can be told from live work."""
-    return f"{os.uname().nodename}.{os.getpid()}.{os.urandom(6).hex()}"
+    return f"{_machine()}.{os.getpid()}.{os.urandom(6).hex()}"
 
 
 def owner_is_gone(name: str) -> bool:
     """Whether what has this name was left behind by a process of this machine that is dead."""
     host, _, rest = name.rpartition(".")[0].rpartition(".")
-    if host != os.uname().nodename or not rest.isdecimal():
+    if host != _machine() or not rest.isdecimal():
         return False
     try:
         os.kill(int(rest), 0)

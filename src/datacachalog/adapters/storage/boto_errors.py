@@ -55,6 +55,8 @@ def translated(uri: Uri) -> Iterator[None]:
         raise _from_answer(uri, error) from error
     except _NO_CREDENTIALS as error:
         raise StorageAccessError(str(uri), str(error)) from error
+    except KeyError as error:  # boto3 gives what was answered, and nothing in place of the rest
+        raise StorageUnavailableError(str(uri), f"there is no {error} in its answer") from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailableError(str(uri), _brief(error)) from error
 
@@ -69,6 +71,8 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
         return ConflictError(str(uri), "as expected")
     if error.operation_name == "CompleteMultipartUpload" and code in _NOTHING_TO_COMPLETE:
         return ConflictError(str(uri), "as expected", "absent")
+    if 300 <= status < 400:
+        return StorageUnavailableError(str(uri), "it redirects to another address: name that one")
     if status == 404:
         return ObjectNotFoundError(str(uri), code)
     if 400 <= status < 500 and status not in {408, 425, 429}:

@@ -10,7 +10,12 @@ from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
 from datacachalog.adapters.storage.boto_uploads import BotoUploads
-from datacachalog.adapters.storage.transfer import ObjectChangedError, RangeIgnoredError
+from datacachalog.adapters.storage.object_store import normal_validators
+from datacachalog.adapters.storage.transfer import (
+    AnswerError,
+    ObjectChangedError,
+    RangeIgnoredError,
+)
 from datacachalog.domain.errors import (
     InvalidUriError,
     ObjectNotFoundError,
@@ -109,22 +114,23 @@ class BotoSource:
             options["IfNoneMatch"] = unless.etag
         try:
             return self.get(options)
-        except _UnmodifiedError:
-            return NOT_MODIFIED
         except _BeyondEndError:  # an empty object has no first byte
             del options["Range"]
+        except _UnmodifiedError:
+            if unless is None:
+                raise
+            return NOT_MODIFIED
         try:
             return self.get(options)
         except _UnmodifiedError:
+            if unless is None:
+                raise
             return NOT_MODIFIED
 
     def part(self, start: int, end: int, of: ObjectInfo) -> Part:
         """See `PartSource`."""
         try:
-            return self.get(
-                {"Range": f"bytes={start}-{end - 1}", "IfMatch": of.etag},
-                self.version or of.version,
-            )
+            return self.get({"Range": f"bytes={start}-{end - 1}", "IfMatch": of.etag})
         except (_BeyondEndError, RangeIgnoredError, ObjectNotFoundError) as error:
             raise ObjectChangedError from error
 
@@ -139,10 +145,10 @@ class BotoSource:
         with translated(self.uri):
             yield from stream.iter_chunks(_STREAM_BLOCK_BYTES)
 
-    def get(self, options: dict[str, Any], version: str | None = None) -> BotoPart:
+    def get(self, options: dict[str, Any]) -> BotoPart:
         """One answer, of this version."""
         with _asked(self.uri, self.version):
-            answer = self.client.get_object(**_place(self.uri, version or self.version), **options)
+            answer = self.client.get_object(**_place(self.uri, self.version), **options)
         start, end, size = 0, answer["ContentLength"], answer["ContentLength"]
         try:
             if "Range" in options:
@@ -154,11 +160,11 @@ class BotoSource:
         return BotoPart(info, start, end, answer["Body"])
 
 
-class _UnmodifiedError(Exception):
+class _UnmodifiedError(AnswerError):
     """304."""
 
 
-class _BeyondEndError(Exception):
+class _BeyondEndError(AnswerError):
     """416."""
 
 
@@ -180,16 +186,10 @@ def _range(header: str | None) -> tuple[int, int, int]:
 
 
 def _info(uri: Uri, answer: Any, size_bytes: int, asked: str | None) -> ObjectInfo:
-    version = answer.get("VersionId")
+    etag, version = normal_validators(answer.get("ETag"), answer.get("VersionId"))
     if asked not in {None, "null", version}:
         raise VersionNotFoundError(str(uri), repr(asked))
-    return ObjectInfo(
-        uri,
-        size_bytes,
-        answer.get("ETag"),
-        None if version == "null" else version,
-        answer["LastModified"],
-    )
+    return ObjectInfo(uri, size_bytes, etag, version, answer.get("LastModified"))
 
 
 @contextmanager

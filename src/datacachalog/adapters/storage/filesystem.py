@@ -1,7 +1,8 @@
 """Objects in files: plain paths and `file://`.
 
-A file's revision is its inode, its modification time in nanoseconds and its size. A file has one
-version, the present one.
+A file's revision is its inode, its size and its two times in nanoseconds: that of the last change
+to its bytes, which programs can set back, and that of any change, which they cannot. A file has
+one version, the present one.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class FilesystemStorage:
         expect: Expected = ANY,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo:
-        target = Path(uri.path)
+        target = Path(os.path.realpath(uri.path))  # a link stays one; what it leads to is replaced
         with _writing(uri):
             if target.is_dir():
                 raise NotAnObjectError(str(uri))
@@ -149,7 +150,7 @@ def _info(uri: Uri, status: os.stat_result, digest: str | None = None) -> Object
     return ObjectInfo(
         uri,
         size,
-        etag=f'"{status.st_ino:x}-{mtime_ns:x}-{size:x}"',
+        etag=f'"{status.st_ino:x}-{mtime_ns:x}-{status.st_ctime_ns:x}-{size:x}"',
         last_modified=datetime.fromtimestamp(mtime_ns // 1000 / 1e6, UTC),
         digest=digest,
     )
@@ -174,7 +175,7 @@ def _replace(fresh: Path, uri: Uri, expect: Expected) -> os.stat_result:
     The folder is locked meanwhile, so that of several pushers one wins. A program that does not
     lock can still write between the check and the rename; a file system offers nothing better.
     """
-    target = Path(uri.path)
+    target = Path(os.path.realpath(uri.path))
     folder_fd = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder_fd, fcntl.LOCK_EX)
@@ -182,9 +183,7 @@ def _replace(fresh: Path, uri: Uri, expect: Expected) -> os.stat_result:
         _check(uri, expect, found)
         if found is not None:
             fresh.chmod(stat.S_IMODE(target.stat().st_mode))
-        _sync(fresh)
-        status = fresh.stat()  # here: once the lock is gone, the target may be somebody else's
-        fresh.rename(target)
+        status = _renamed(fresh, target)
         with contextlib.suppress(OSError):  # not everywhere can a folder be; and it is done
             os.fsync(folder_fd)
         return status
@@ -199,10 +198,13 @@ def _check(uri: Uri, expect: Expected, found: ObjectInfo | None) -> None:
         raise ConflictError(str(uri), expect.etag or "?", (found and found.etag) or "absent")
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _renamed(fresh: Path, target: Path) -> os.stat_result:
+    """Renames a file whose bytes are on the disk; its own status afterwards."""
+    fd = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+        fresh.rename(target)
+        return os.fstat(fd)
     finally:
         os.close(fd)
 

@@ -7,6 +7,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from urllib.parse import urlsplit
 
@@ -23,7 +24,11 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from datacachalog.adapters.storage.transfer import ObjectChangedError, RangeIgnoredError
+from datacachalog.adapters.storage.transfer import (
+    AnswerError,
+    ObjectChangedError,
+    RangeIgnoredError,
+)
 from datacachalog.domain.errors import (
     ConflictError,
     InvalidUriError,
@@ -36,7 +41,7 @@ from datacachalog.domain.objects import ABSENT, NOT_MODIFIED, ObjectInfo, Revisi
 from datacachalog.domain.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
@@ -63,6 +68,9 @@ _RETRIES: RetryConfig = {
     "retry_timeout": timedelta(seconds=12),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3)},
 }
+# obstore takes up a lost stream where the entity tags are equal, weak ones too, whose equality
+# promises nothing (seen with 0.12.1: half of the one, half of the other revision).
+_NO_RETRIES: RetryConfig = {"max_retries": 0}
 _STREAM_BLOCK_BYTES = 4 << 20
 _STATUS = re.compile(r"status code: (\d{3})")
 _ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
@@ -90,8 +98,9 @@ class ObjectStore:
     def __init__(self, connection: Connection, uri: Uri, credentials: Any | None) -> None:
         self._bucket = uri.authority
         _Runtime.process = os.getpid()
+        self._make_store = partial(_store, connection, uri.authority, credentials)
         with _translated(uri):
-            self._store = _store(connection, uri.authority, credentials)
+            self._store = self._make_store(_RETRIES)
 
     def stat(self, uri: Uri, version: str | None) -> ObjectInfo:
         """The info of the current object, or of one version."""
@@ -101,7 +110,7 @@ class ObjectStore:
 
     def source(self, uri: Uri, version: str | None) -> Source:
         """The object as the transfer engine reads it."""
-        return Source(self._store, uri, version)
+        return Source(self._store, partial(self._make_store, _NO_RETRIES), uri, version)
 
     def read(self, uri: Uri, start: int, end: int, version: str | None) -> bytes:
         """Some bytes of the object."""
@@ -173,6 +182,7 @@ class Source:
     """A `PartSource` of one object, or of one version of it."""
 
     store: S3Store
+    make_streaming: Callable[[], S3Store]
     uri: Uri
     version: str | None
 
@@ -183,18 +193,24 @@ class Source:
             options["if_none_match"] = unless.etag
         try:
             return self._get(options)
-        except _UnmodifiedError:
-            return NOT_MODIFIED
         except _BeyondEndError:  # an empty object has no first byte
             del options["range"]
+        except _UnmodifiedError:
+            if unless is None:
+                raise
+            return NOT_MODIFIED
         try:
             return self._get(options)
         except _UnmodifiedError:
+            if unless is None:
+                raise
             return NOT_MODIFIED
 
     def part(self, start: int, end: int, of: ObjectInfo) -> Part:
         """See `PartSource`."""
-        options = _options(self.version or of.version, {"range": (start, end), "if_match": of.etag})
+        # Not by the version that the first part was of: If-Match names it as well, and a version id
+        # takes another permission (s3:GetObjectVersion), which readers need not have.
+        options = _options(self.version, {"range": (start, end), "if_match": of.etag})
         try:
             return self._get(options)
         except (_BeyondEndError, RangeIgnoredError, ObjectNotFoundError) as error:
@@ -203,7 +219,8 @@ class Source:
     def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
         """See `PartSource`."""
         with _translated(self.uri, self.version):
-            result = obstore.get(self.store, self.uri.path, options=_options(self.version, {}))
+            store = self.make_streaming()
+            result = obstore.get(store, self.uri.path, options=_options(self.version, {}))
         return _info(self.uri, result.meta, self.version), self._blocks(result)
 
     def _blocks(self, result: GetResult) -> Iterator[Buffer]:
@@ -217,19 +234,22 @@ class Source:
         return ObstorePart(_info(self.uri, result.meta, self.version), start, end, result)
 
 
-class _UnmodifiedError(Exception):
+class _UnmodifiedError(AnswerError):
     """304."""
 
 
-class _BeyondEndError(Exception):
+class _BeyondEndError(AnswerError):
     """416."""
 
 
-def _store(connection: Connection, bucket: str, credentials: Any | None) -> S3Store:
+def _store(
+    connection: Connection, bucket: str, credentials: Any | None, retries: RetryConfig
+) -> S3Store:
     config: S3Config = {
         "region": connection.region,
         "virtual_hosted_style_request": connection.virtual_hosts,
         "skip_signature": connection.anonymous,
+        "conditional_put": "etag",  # whatever the environment says
     }
     if connection.endpoint is not None:
         endpoint = connection.endpoint.rstrip("/")
@@ -247,7 +267,7 @@ def _store(connection: Connection, bucket: str, credentials: Any | None) -> S3St
         bucket,
         config=config,
         client_options={**_CLIENT, "allow_http": connection.allow_http},
-        retry_config=_RETRIES,
+        retry_config=retries,
         credential_provider=credentials,
     )
 
@@ -266,7 +286,9 @@ def _info(uri: Uri, meta: ObjectMeta, asked: str | None = None) -> ObjectInfo:
 
 
 def normal_validators(etag: str | None, version: str | None) -> Written:
-    """An entity tag with its quotes, and a version id, if it is one of a version."""
+    """An entity tag with its quotes, if there is something in it, and the id of a real version."""
+    if etag in {"", '""', 'W/""'}:
+        etag = None  # it says nothing
     if etag is not None and not etag.endswith('"'):
         etag = f'"{etag}"'  # some servers and listings leave them out
     return etag, None if version == "null" else version

@@ -20,13 +20,15 @@ from datacachalog.adapters.storage.object_store import (
     survives_here,
 )
 from datacachalog.adapters.storage.retrying import RetryingStorage
-from datacachalog.adapters.storage.transfer import ObjectChangedError, transfer
+from datacachalog.adapters.storage.transfer import AnswerError, ObjectChangedError, transfer
 from datacachalog.domain.errors import (
     ConflictError,
+    InvalidUriError,
     NotAnObjectError,
     ObjectNotFoundError,
     RemoteChangedError,
     StorageError,
+    StorageUnavailableError,
     UnsupportedOperationError,
 )
 from datacachalog.domain.objects import ABSENT, ANY, ObjectInfo, Revision
@@ -66,7 +68,7 @@ class S3Storage:
         identity = self._identities.get(uri)
         if identity is None:
             endpoint = self._connection(uri).endpoint
-            identity = str(uri) if endpoint is None else f"{uri} at {endpoint}"
+            identity = str(uri) if endpoint is None else f"{endpoint} {uri}"
             self._identities[uri] = identity
         return identity
 
@@ -77,6 +79,15 @@ class S3Storage:
             known = connection(options, self._settings.environ)
             self._connections[options] = known
         return known
+
+    def _bucket_with(self, uri: Uri) -> _Bucket:
+        """The bucket of an object whose key every client takes for the same one.
+
+        obstore drops slashes at the ends of a key, so that `/a` and `a/` would be `a`.
+        """
+        if "" in uri.path.split("/"):
+            raise InvalidUriError(str(uri), "has an empty segment, which not every client keeps")
+        return self._bucket(uri)
 
     def _bucket(self, uri: Uri) -> _Bucket:
         # By process: neither obstore's threads nor boto3's sockets survive a fork.
@@ -94,7 +105,7 @@ class S3Storage:
         return bucket
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
-        bucket = self._bucket(uri)
+        bucket = self._bucket_with(uri)
         with bucket.folders_told(uri):
             return bucket.objects.stat(uri, version)
 
@@ -107,7 +118,7 @@ class S3Storage:
         unless: Revision | None = None,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
-        bucket = self._bucket(uri)
+        bucket = self._bucket_with(uri)
         source = bucket.objects.source(uri, version)
         with bucket.folders_told(uri):
             try:
@@ -127,18 +138,20 @@ class S3Storage:
         expect: Expected = ANY,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo:
-        return self._bucket(uri).upload(path, uri, expect, progress)
+        with _answered(uri):
+            return self._bucket_with(uri).upload(path, uri, expect, progress)
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
-        return self._bucket(prefix).objects.walk(prefix)
+        with _answered(prefix):
+            yield from self._bucket(prefix).objects.walk(prefix)
 
     def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
-        bucket = self._bucket(uri)
+        bucket = self._bucket_with(uri)
         with bucket.folders_told(uri):
             yield from bucket.boto.versions(uri)
 
     def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
-        bucket = self._bucket(uri)
+        bucket = self._bucket_with(uri)
         with bucket.folders_told(uri):
             return bucket.objects.read(uri, start, end, version)
 
@@ -176,10 +189,12 @@ class _Bucket:
     def folders_told(self, uri: Uri) -> Iterator[None]:
         """Looks again at what is not found: it may be a folder, or its bucket may be missing."""
         try:
-            yield
+            with _answered(uri):
+                yield
         except ObjectNotFoundError as error:
             try:
-                is_folder = self.objects.is_folder(uri)
+                with _answered(uri):
+                    is_folder = self.objects.is_folder(uri)
             except ObjectNotFoundError as missing:
                 raise missing from error  # the bucket itself
             except StorageError:
@@ -192,6 +207,10 @@ class _Bucket:
         self, path: Path, uri: Uri, expect: Expected, progress: TransferProgress
     ) -> ObjectInfo:
         size = path.stat().st_size
+        if isinstance(expect, Revision) and not expect.is_strong:
+            raise UnsupportedOperationError(
+                str(uri), "the expected revision has no strong entity tag to compare"
+            )
         if expect is not ANY:
             self._prove_conditions(uri)
         progress.total(size)
@@ -246,6 +265,15 @@ class _Bucket:
             raise UnsupportedOperationError(
                 str(uri), "the server ignores If-Match and If-None-Match, so a push could overwrite"
             )
+
+
+@contextmanager
+def _answered(uri: Uri) -> Iterator[None]:
+    """Turns an answer that makes no sense, such as 304 to what has no condition, into an error."""
+    try:
+        yield
+    except AnswerError as error:
+        raise StorageUnavailableError(str(uri), "its answer is not one to the question") from error
 
 
 def _name_of(expect: Expected) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from datacachalog.adapters.storage.boto_errors import translated
 from datacachalog.adapters.storage.boto_objects import BotoObjects
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 16
 # Credentials that do not say when they end are asked for again after this long.
-_CREDENTIALS_TTL = timedelta(minutes=15)
+_CREDENTIALS_TTL = timedelta(minutes=1)
 _VERSION_OR_MARKER = re.compile(rb"<(Version|DeleteMarker)>.*?</\1>", re.DOTALL)
 _VERSION_ID = re.compile(rb"<VersionId>(.*?)</VersionId>", re.DOTALL)
 
@@ -114,7 +114,9 @@ class BotoBucket:
                 events = self._client.meta.events
                 events.register("before-parse.s3.ListObjectVersions", _keep_order)
                 events.register("before-send.s3.PutObject", begin_sending)
-                events.register("needs-retry.s3", _not_after_silence)
+                events.register_first("needs-retry.s3", _give_up)
+                if not connection.is_aws:
+                    events.register_first("needs-retry.s3", _stay_here)
         return self._client
 
     @property
@@ -144,10 +146,16 @@ class BotoBucket:
         return iter(found)
 
 
-def _not_after_silence(caught_exception: Exception | None = None, **_: object) -> None:
-    """Gives up on a server that said nothing for a whole timeout; boto3 would ask it four times."""
+def _give_up(caught_exception: Exception | None = None, **_: object) -> None:
+    """Asks a server only once that said nothing for a whole timeout; boto3 would four times."""
     if isinstance(caught_exception, (ReadTimeoutError, ConnectTimeoutError)):
         raise caught_exception
+
+
+def _stay_here(response: Any = None, operation: Any = None, **_: object) -> None:
+    """Follows no redirect: boto3 would look for the AWS region of the bucket, without end."""
+    if response is not None and 300 <= response[0].status_code < 400:
+        raise ClientError(response[1], operation.name)
 
 
 def _keep_order(

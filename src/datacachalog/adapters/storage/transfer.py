@@ -32,11 +32,15 @@ _HELD_PARTS = 12  # by one process, beyond each transfer's first: 96 MiB
 _slots: dict[int, threading.BoundedSemaphore] = {}  # by process: a fork takes none of its parent's
 
 
-class ObjectChangedError(Exception):
+class AnswerError(Exception):
+    """A store's answer that some questions call for; to others it makes no sense."""
+
+
+class ObjectChangedError(AnswerError):
     """The object is another one than the transfer began with."""
 
 
-class RangeIgnoredError(Exception):
+class RangeIgnoredError(AnswerError):
     """The server sends the whole object, whatever range it is asked for."""
 
 
@@ -83,7 +87,7 @@ class PartSource(Protocol):
         ...
 
     def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
-        """The whole object in one stream."""
+        """The whole object in one stream, which fails where its connection is lost."""
         ...
 
 
@@ -103,8 +107,10 @@ def transfer(
     if isinstance(first, NotModified):
         return first
     info = first.info
-    if first.end < info.size_bytes and not info.revision.is_strong:
-        return _one_stream(source, dest, progress)  # nothing would tell two revisions' parts apart
+    if not info.revision.is_strong and (info.etag or first.end < info.size_bytes):
+        # Nothing would tell two revisions' parts apart; nor, where the tags are weak, the two
+        # halves of a part whose connection is lost in between.
+        return _one_stream(source, dest, progress)
     progress.total(info.size_bytes)
     body = first.body()
     if (first.start, first.end) != (0, memoryview(body).nbytes):
@@ -214,9 +220,6 @@ class _ParallelParts:
             threading.Thread(target=self._work, name=f"datacachalog-part-{n}")
             for n in range(min(_THREADS, len(self._ranges)))
         ]
-        self._working = len(threads)
-        for _ in threads:
-            self._sink.share()
         try:
             for thread in threads:
                 self._start(thread)
@@ -236,6 +239,8 @@ class _ParallelParts:
             self._work()
 
     def _work(self) -> None:
+        if not self._begin():
+            return
         try:
             while (index := self._next_part()) is not None:
                 self._fetch(index)
@@ -243,6 +248,16 @@ class _ParallelParts:
             self._stop(error)
         finally:
             self._leave()
+
+    def _begin(self) -> bool:
+        # Counted here and not by `run`: Ctrl-C may come before all threads have begun, and those
+        # that never do give nothing back.
+        with self._lock:
+            if self._error is not None:
+                return False
+            self._working += 1
+            self._sink.share()
+            return True
 
     def _stop(self, error: BaseException) -> None:
         with self._lock:

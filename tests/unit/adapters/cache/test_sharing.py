@@ -14,7 +14,7 @@ from multiprocessing import get_context
 import pytest
 
 from datacachalog.adapters.cache.directory import DirectoryCache
-from datacachalog.adapters.cache.staging import owner_is_gone
+from datacachalog.adapters.cache.staging import owned_name, owner_is_gone
 from datacachalog.domain.errors import CacheFullError
 from datacachalog.testing.payloads import payload, seed_of
 from datacachalog.testing.sources import NOON, SECOND, SOURCE, described, publish
@@ -262,7 +262,7 @@ class TestAbandonedStagings:
         return left
 
     def test_those_of_the_dead_go_when_the_cache_is_cleared(self, cache, left, dead):
-        folder = left(f"{os.uname().nodename}.{dead}.abc")
+        folder = left(owned_name().replace(f".{os.getpid()}.", f".{dead}."))
 
         cache.clear()
 
