@@ -8,6 +8,7 @@ import pytest
 
 from datacachalog.adapters.storage.object_store import _Runtime
 from datacachalog.adapters.storage.registry import StorageSettings, storage_of
+from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.place import Place
 from datacachalog.testing.storage_contract import StorageContract
@@ -78,6 +79,25 @@ class TestS3StorageOnMoto(S3Contract):
     @pytest.fixture
     def server(self, moto_s3):
         return moto_s3
+
+    @pytest.mark.parametrize("key", ["/k", "k/", "a//k", "/"])
+    def test_a_key_that_some_clients_take_for_another_is_refused(self, storage, place, key):
+        """obstore asks for `k` where it is told `/k`: it would read and replace another object."""
+        bucket = place.uri("").authority
+        odd = Uri("s3", bucket, key)
+        storage.upload(place.file(b"the other one"), Uri("s3", bucket, "k"))
+
+        for act in (
+            lambda: storage.stat(odd),
+            lambda: storage.read(odd, 0, 9),
+            lambda: storage.download(odd, place.scratch / "dest"),
+            lambda: storage.upload(place.file(b"mine"), odd),
+            lambda: list(storage.versions(odd)),
+        ):
+            with pytest.raises(InvalidUriError):
+                act()
+
+        assert b"the other one" == storage.read(Uri("s3", bucket, "k"), 0, 99)
 
 
 class TestS3StorageOnAVersionedBucketOfMoto(TestS3StorageOnMoto):

@@ -71,6 +71,7 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.DatasetNameError: ExitCode.USAGE,
     errors.ReadOnlyDatasetError: ExitCode.NOT_ALLOWED,
     errors.InvalidUriError: ExitCode.USAGE,
+    errors.SettingError: ExitCode.USAGE,
     errors.LocalFileError: ExitCode.USAGE,
     UsageError: ExitCode.USAGE,
     errors.StorageError: ExitCode.UNREACHABLE,

@@ -8,6 +8,7 @@ DatacachalogError
 │   ├── DatasetNameError
 │   ├── ReadOnlyDatasetError
 │   ├── InvalidUriError
+│   ├── SettingError
 │   └── LocalFileError
 ├── StorageError                  whoever runs the store, or gave us access to it
 │   ├── ObjectNotFoundError
@@ -152,6 +153,23 @@ class InvalidUriError(CatalogError):
 
     def __str__(self) -> str:
         return f"source {self.uri!r} {self.problem}"
+
+
+class SettingError(CatalogError):
+    """A variable of the environment, or of a vendor's file, is not what it has to be."""
+
+    code = "setting"
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name, self.problem = name, problem
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return "'catalog doctor' shows the settings that are in force"
 
 
 class LocalFileError(CatalogError):

@@ -19,6 +19,7 @@ PROMISED = {
     errors.DatasetNameError("..", "is odd"): 2,
     errors.ReadOnlyDatasetError("customers"): 4,
     errors.InvalidUriError("", "is empty"): 2,
+    errors.SettingError("AWS_ENDPOINT_URL", "must be an address"): 2,
     errors.LocalFileError("new.csv", "is a folder"): 2,
     UsageError("no dataset was named"): 2,
     errors.StorageError("s3://lake/a", "odd"): 6,

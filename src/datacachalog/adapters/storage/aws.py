@@ -8,10 +8,14 @@ takes 0.2 s, which a warm fetch does not have.
 from __future__ import annotations
 
 import configparser
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from datacachalog.domain.errors import SettingError
+from datacachalog.domain.storage_options import endpoint_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,19 +61,22 @@ class Connection:
 def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connection:
     """The connection for a URI with these options of the catalog, in this environment.
 
-    The catalog comes before the environment, and the environment before the profile of
-    `~/.aws/config`. Keys in the environment are used unless the catalog names a profile.
+    The catalog comes before the environment, and the environment before the profile. Keys in the
+    environment are used unless the catalog names a profile.
+
+    Raises:
+        SettingError: an endpoint is no address, or a key no key.
     """
-    name = options.profile or environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    profile = _Profile.read(environ, name or "default")
-    endpoint = _without_credentials(options.endpoint_url or _endpoint(environ, profile))
+    name = options.profile or environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE")
+    profile = _profile(environ, name or "default")
+    endpoint = options.endpoint_url or _endpoint(environ, profile)
     is_http = (endpoint or "").lower().startswith("http://")
     return Connection(
         endpoint=endpoint,
         region=options.region
         or environ.get("AWS_REGION")
         or environ.get("AWS_DEFAULT_REGION")
-        or profile.region
+        or profile.get("region")
         or "us-east-1",
         profile=name,
         anonymous=options.anonymous,
@@ -79,67 +86,69 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     )
 
 
-def _endpoint(environ: Mapping[str, str], profile: _Profile) -> str | None:
-    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return None
-    return (
-        environ.get("AWS_ENDPOINT_URL_S3")
-        or environ.get("AWS_ENDPOINT_URL")
-        or profile.s3_endpoint
-        or profile.endpoint
+def _endpoint(environ: Mapping[str, str], profile: Mapping[str, str]) -> str | None:
+    ignored = environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or profile.get(
+        "ignore_configured_endpoint_urls", ""
     )
-
-
-def _without_credentials(endpoint: str | None) -> str | None:
-    """The address without a user, password or query, which S3 has no use for.
-
-    It is part of what the cache writes down and of what people are shown.
-    """
-    if endpoint is None:
+    if ignored.lower() == "true":
         return None
-    parts = urlsplit(endpoint)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    found = (
+        ("AWS_ENDPOINT_URL_S3", environ.get("AWS_ENDPOINT_URL_S3")),
+        ("AWS_ENDPOINT_URL", environ.get("AWS_ENDPOINT_URL")),
+        ("endpoint_url of s3, in the AWS profile,", profile.get("s3.endpoint_url")),
+        ("endpoint_url, in the AWS profile,", profile.get("endpoint_url")),
+    )
+    for setting, url in found:
+        if url:
+            if problem := endpoint_problem(url):
+                raise SettingError(setting, problem)
+            return url
+    return None
 
 
 def _keys(environ: Mapping[str, str]) -> StaticKeys | None:
-    access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    access = _printable(environ, "AWS_ACCESS_KEY_ID")
+    secret = _printable(environ, "AWS_SECRET_ACCESS_KEY")
     if not access or not secret:
         return None
-    return StaticKeys(access, secret, environ.get("AWS_SESSION_TOKEN") or None)
+    token = _printable(environ, "AWS_SECURITY_TOKEN") or _printable(environ, "AWS_SESSION_TOKEN")
+    return StaticKeys(access, secret, token or None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    """What a profile of the shared config file says that decides where requests go."""
-
-    region: str | None = None
-    endpoint: str | None = None
-    s3_endpoint: str | None = None
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str], name: str) -> _Profile:
-        """The profile called `name`; empty where the file or the profile is not there."""
-        home = Path(environ.get("HOME") or "~")
-        file = Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config")
-        parser = configparser.RawConfigParser(default_section="\0")
-        try:
-            parser.read_string(file.expanduser().read_text(encoding="utf-8"))
-        except (OSError, RuntimeError, UnicodeDecodeError, configparser.Error):
-            return cls()  # RuntimeError: this user has no home folder
-        section = name if name == "default" and name in parser else f"profile {name}"
-        if section not in parser:
-            return cls()
-        values = parser[section]
-        services = f"services {values.get('services', '')}"
-        nested = parser[services].get("s3", "") if services in parser else ""
-        return cls(
-            values.get("region"),
-            values.get("endpoint_url"),
-            _nested(nested).get("endpoint_url"),
-        )
+def _printable(environ: Mapping[str, str], name: str) -> str:
+    """A variable without the line break that secrets in files end in."""
+    value = environ.get(name, "").strip()
+    if not all("!" <= c <= "~" for c in value):
+        raise SettingError(name, "holds a character that no key has")
+    return value
 
 
-def _nested(text: str) -> dict[str, str]:
-    """The indented `key = value` lines below a key of a `[services …]` section."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
+def _profile(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """What a profile says, in both of the AWS files; nothing where it is in none.
+
+    What the `s3` of its services says is there too, as `s3.…`. The credentials file comes before
+    the config file, and `[profile default]` before `[default]`, as in botocore.
+    """
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    config = _sections(environ.get("AWS_CONFIG_FILE") or f"{home}/.aws/config")
+    credentials = _sections(
+        environ.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials"
+    )
+    values = dict(config.get((name,), {})) if name == "default" else {}
+    values = config.get(("profile", name), values) | credentials.get((name,), {})
+    services = config.get(("services", values.get("services", "")), {})
+    for line in services.get("s3", "").splitlines():
+        key, is_one, value = line.partition("=")
+        if is_one:
+            values[f"s3.{key.strip()}"] = value.strip()
+    return values
+
+
+def _sections(file: str) -> dict[tuple[str, ...], dict[str, str]]:
+    """The sections of an AWS file by the words of their names; none where it cannot be read."""
+    parser = configparser.RawConfigParser(default_section="\0", strict=False)
+    try:
+        parser.read_string(Path(file).expanduser().read_text(encoding="utf-8-sig"))
+        return {tuple(shlex.split(each)): dict(parser[each]) for each in parser.sections()}
+    except (OSError, ValueError, configparser.Error):
+        return {}
