@@ -59,12 +59,16 @@ class Measurement:
     samples: list[Sample] = field(default_factory=list)
     problem: str = ""
 
-    def median(self, quantity: str) -> float:
-        """The median of an attribute of the samples, or of something that they said."""
-        return statistics.median(
+    def all(self, quantity: str) -> list[float]:
+        """An attribute of every sample, or something that they said."""
+        return [
             sample.said[quantity] if quantity in sample.said else getattr(sample, quantity)
             for sample in self.samples
-        )
+        ]
+
+    def median(self, quantity: str) -> float:
+        """The median of what `all` gives."""
+        return statistics.median(self.all(quantity))
 
 
 def python(program: str, *arguments: object) -> list[str]:

@@ -24,7 +24,8 @@ is not counted; in it the fetched bytes are compared with those that were stored
 
 *time* is what ratios are made of: for a library the work in a running process, after its imports
 and, for the peers, after their client was made; for a command the whole command. *process* is the
-whole process in either case, and *CPU* and *peak memory* are of the whole process."""
+whole process in either case, and *CPU* and *peak memory* are of the whole process. Where *slowest /
+fastest* is far above 1, something else kept the machine busy, and ratios mean little."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,19 @@ TIME_S = Column("time, s", lambda each: each.median("work_s"))
 PROCESS_S = Column("process, s", lambda each: each.median("wall_s"))
 CPU_S = Column("CPU, s", lambda each: each.median("cpu_s"))
 PEAK_MIB = Column("peak memory, MiB", lambda each: each.median("peak_mib"))
+
+
+def spread(quantity: str) -> Column:
+    """How far apart the runs are: near 1 where nothing else kept the machine busy."""
+
+    def slowest_over_fastest(measurement: Measurement) -> float:
+        values = measurement.all(quantity)
+        return max(values) / min(values)
+
+    return Column("slowest / fastest", slowest_over_fastest)
+
+
+SPREAD = spread("work_s")
 
 
 def rate(heading: str, amount: float) -> Column:

@@ -99,7 +99,7 @@ class World:
         path = self.new_file("payload.bin", mib)
         bucket, client = self.server.bucket(), self.server.client()
         client.upload_file(str(path), bucket, "big/payload.bin")
-        digest = _digest([path])
+        digest = digest_of([path])
         path.unlink()
         return self._objects(bucket, ["big/payload.bin"], digest, mib * 2**20)
 
@@ -148,7 +148,7 @@ class Verified:
         total = sum(each.stat().st_size for each in files)
         if (len(files), total) != (len(names), self._objects.total_bytes):
             raise ContenderFailedError(f"left {len(files)} files of {total} bytes")
-        if not self._compared and _digest(files) != self._objects.digest:
+        if not self._compared and digest_of(files) != self._objects.digest:
             raise ContenderFailedError("left other bytes than the store has")
         self._compared = True
 
@@ -169,7 +169,8 @@ def new_world(scale: Scale) -> Iterator[World]:
         shutil.rmtree(folder)
 
 
-def _digest(files: Iterable[Path]) -> str:
+def digest_of(files: Iterable[Path]) -> str:
+    """The SHA-256 of all their bytes, one file after the other."""
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as file:

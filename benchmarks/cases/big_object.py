@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks import peers
-from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, TIME_S, Table, Target, median, rate, ratio
+from benchmarks.report import (
+    CPU_S,
+    PEAK_MIB,
+    PROCESS_S,
+    SPREAD,
+    TIME_S,
+    Table,
+    Target,
+    median,
+    rate,
+    ratio,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +36,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "big-object",
             f"One object of {world.scale.big_mib} MiB, cold",
-            [rate("MiB/s", world.scale.big_mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB],
+            [rate("MiB/s", world.scale.big_mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB, SPREAD],
             measurements,
             _targets(measurements),
         )

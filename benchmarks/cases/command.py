@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.harness import Contender
-from benchmarks.report import CPU_S, PEAK_MIB, Column, Table, Target, ratio
+from benchmarks.report import CPU_S, PEAK_MIB, SPREAD, Column, Table, Target, ratio
 
 if TYPE_CHECKING:
     from benchmarks.world import Objects, World
@@ -26,7 +26,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "command",
             f"A command for one object of {world.scale.small_kib} KiB",
-            [Column("ms", lambda each: 1000 * each.median("wall_s")), CPU_S, PEAK_MIB],
+            [Column("ms", lambda each: 1000 * each.median("wall_s")), CPU_S, PEAK_MIB, SPREAD],
             measurements,
             [
                 Target(

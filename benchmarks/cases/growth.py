@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.harness import Contender
-from benchmarks.report import CPU_S, PEAK_MIB, TIME_S, Table, Target, ratio
+from benchmarks.report import CPU_S, PEAK_MIB, SPREAD, TIME_S, Table, Target, ratio
 
 if TYPE_CHECKING:
     from benchmarks.world import Objects, World
@@ -44,7 +44,7 @@ def _compare(world: World, name: str, title: str, sizes: dict[str, Objects]) -> 
     return Table(
         name,
         title,
-        [TIME_S, CPU_S, PEAK_MIB],
+        [TIME_S, CPU_S, PEAK_MIB, SPREAD],
         measurements,
         [
             Target("time for ten times as much", more_time, "≤", 11),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.harness import Contender
-from benchmarks.report import PEAK_MIB, Column, Table, Target
+from benchmarks.report import PEAK_MIB, SPREAD, Column, Table, Target
 
 if TYPE_CHECKING:
     from benchmarks.harness import Measurement
@@ -48,6 +48,7 @@ def measure(world: World) -> list[Table]:
                 Column("process, ms", lambda each: 1000 * each.median("wall_s")),
                 Column("above the interpreter, ms", above_ms),
                 PEAK_MIB,
+                SPREAD,
             ],
             measurements,
             [Target("above the interpreter", above_ms(measurements[US]), "≤", 60, "ms")],

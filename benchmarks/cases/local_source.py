@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.harness import Contender, python
-from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, TIME_S, Table, Target, rate, ratio
+from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, SPREAD, TIME_S, Table, Target, rate, ratio
+from benchmarks.world import Objects, Verified, digest_of
 
 if TYPE_CHECKING:
     from benchmarks.world import World
@@ -20,12 +21,16 @@ def measure(world: World) -> list[Table]:
     mib = world.scale.big_mib
     file = world.new_file("local.bin", mib)
     cp = shutil.which("cp")
+    expected = Objects("", (file.name,), file, digest_of([file]), mib * 2**20)
     measurements = world.measure(
         [
-            Contender(US, lambda out: python("catalog_fetch_local", file, out)),
+            Contender(
+                US, lambda out: python("catalog_fetch_local", file, out), settle=Verified(expected)
+            ),
             Contender(
                 CP,
                 lambda out: [str(cp), "--reflink=auto", str(file), str(out)],
+                settle=Verified(expected),
                 missing="" if cp else peers.NOT_INSTALLED,
             ),
         ]
@@ -35,7 +40,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "local-source",
             f"A local file of {mib} MiB, cold",
-            [rate("MiB/s", mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB],
+            [rate("MiB/s", mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB, SPREAD],
             measurements,
             [
                 Target(

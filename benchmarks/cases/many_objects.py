@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks import peers
-from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, TIME_S, Table, Target, rate, ratio
+from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, SPREAD, TIME_S, Table, Target, rate, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "many-objects",
             f"{count:,} datasets of {world.scale.small_kib} KiB by `fetch_all`, cold",
-            [rate("objects/s", count), TIME_S, PROCESS_S, CPU_S, PEAK_MIB],
+            [rate("objects/s", count), TIME_S, PROCESS_S, CPU_S, PEAK_MIB, SPREAD],
             measurements,
             _targets(measurements),
         )

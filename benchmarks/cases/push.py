@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 from benchmarks import peers
 from benchmarks.harness import Contender, ContenderFailedError, python
-from benchmarks.report import CPU_S, PEAK_MIB, PROCESS_S, TIME_S, Table, Target, median, rate, ratio
+from benchmarks.report import (
+    CPU_S,
+    PEAK_MIB,
+    PROCESS_S,
+    SPREAD,
+    TIME_S,
+    Table,
+    Target,
+    median,
+    rate,
+    ratio,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +42,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "push",
             f"Push of {mib} MiB",
-            [rate("MiB/s", mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB],
+            [rate("MiB/s", mib), TIME_S, PROCESS_S, CPU_S, PEAK_MIB, SPREAD],
             measurements,
             [
                 Target(f"throughput, of {BOTO3}'s", ratio(boto3, ours, "work_s"), "≥", 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import Contender, python, run_once
-from benchmarks.report import Column, Table, Target, median, ratio
+from benchmarks.report import Column, Table, Target, median, ratio, spread
 from tests.servers.counting import CountingProxy
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def measure(world: World) -> list[Table]:
         Table(
             "warm",
             "A warm fetch, in a running process",
-            [Column("µs for one call", lambda each: each.median("median_us"))],
+            [Column("µs for one call", lambda each: each.median("median_us")), spread("median_us")],
             measurements,
             found,
             f"The median of {world.scale.calls} calls in each run. Requests are counted by a proxy "

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog import Catalog, Dataset
@@ -16,7 +19,6 @@ from datacachalog.testing.payloads import payload, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
 
@@ -146,6 +148,18 @@ def killed(process: subprocess.Popen[str]) -> None:
     """Ends a program as a power cut would."""
     process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has held at once.
+
+    Not `ru_maxrss` where it can be helped: on Linux that begins with the parent's.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():  # macOS counts bytes, and from the beginning
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (kib,) = re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())
+    return int(kib) * 1024
 
 
 def wait_until(is_true: Callable[[], bool], timeout_s: float = 30) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from datacachalog import Catalog, Dataset, RemoteChangedError
+from datacachalog import Catalog, ConflictError, Dataset, RemoteChangedError
 from datacachalog.testing.payloads import seed_of
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
-    from pathlib import Path
 
 _barrier: list[Barrier] = []
 
@@ -58,6 +58,22 @@ def fetch_for_a_while(
             wrong.append(f"{name}: the entity tag {entry.info.etag} is not of these bytes")
     changed = [path for path, was in read.items() if blake3(path.read_bytes()).hexdigest() != was]
     return count, [*wrong, *(f"{path} changed" for path in changed)]
+
+
+def append_lines(source: str, cache_dir: str, writer: str, lines: int) -> int:
+    """Adds lines to an object, one a push, and returns how often another writer was quicker."""
+    catalog = Catalog([Dataset("log", source)], cache_dir=cache_dir)
+    draft = Path(f"{cache_dir}.draft")
+    conflicts = number = 0
+    while number < lines:
+        draft.write_bytes(catalog.fetch("log").read_bytes() + f"{writer} {number}\n".encode())
+        try:
+            catalog.push("log", draft)
+        except ConflictError:
+            conflicts += 1
+        else:
+            number += 1
+    return conflicts
 
 
 def _faults(name: str, data: bytes, *, recorded: str, found: str) -> list[str]:

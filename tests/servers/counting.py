@@ -152,11 +152,17 @@ class _Handler(BaseHTTPRequestHandler):
                 pass
         left = int(self.headers.get("Content-Length", 0))
         while left:
-            block = self.rfile.read1(min(left, _BLOCK_BYTES))
+            block = self._read_block(min(left, _BLOCK_BYTES))
             if not block:
                 raise ConnectionAbortedError("the client hung up")
             left -= len(block)
             yield block
+
+    def _read_block(self, size: int) -> bytes:
+        try:
+            return self.rfile.read1(size)
+        except ConnectionError:  # not to be taken for the server's hanging up
+            return b""
 
     def _send_up(self, exchange: Exchange, script: Script) -> None:
         upstream = self._upstream

@@ -129,7 +129,7 @@ def _profile(environ: Mapping[str, str], name: str) -> dict[str, str]:
     What the `s3` of its services says is there too, as `s3.…`. The credentials file comes before
     the config file, and `[profile default]` before `[default]`, as in botocore.
     """
-    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    home = environ.get("HOME") or "~"
     config = _sections(environ.get("AWS_CONFIG_FILE") or f"{home}/.aws/config")
     credentials = _sections(
         environ.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials"
@@ -150,5 +150,5 @@ def _sections(file: str) -> dict[tuple[str, ...], dict[str, str]]:
     try:
         parser.read_string(Path(file).expanduser().read_text(encoding="utf-8-sig"))
         return {tuple(shlex.split(each)): dict(parser[each]) for each in parser.sections()}
-    except (OSError, ValueError, configparser.Error):
-        return {}
+    except (OSError, RuntimeError, ValueError, configparser.Error):
+        return {}  # RuntimeError: this user has no home folder

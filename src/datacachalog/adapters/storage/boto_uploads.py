@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from botocore.exceptions import BotoCoreError, ClientError
 
 from datacachalog.adapters.storage.boto_errors import REFUSED, translated
-from datacachalog.domain.errors import UnsupportedOperationError
+from datacachalog.domain.errors import StorageUnavailableError, UnsupportedOperationError
 from datacachalog.domain.objects import ABSENT, Revision
 
 if TYPE_CHECKING:
@@ -147,6 +147,9 @@ class BotoUploads:
 
         On an object of a few bytes beside the target, which is removed again. Some servers do not
         know the conditions, and some check them too early: of several writes at once, all pass.
+
+        Raises:
+            StorageUnavailableError: it cannot be told, as answers were lost.
         """
         folder, slash, _ = uri.path.rpartition("/")
         key: Key = {
@@ -160,7 +163,9 @@ class BotoUploads:
                 answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code")
-                if code in REFUSED or code in {"NotImplemented", "501"}:
+                if code in {"NotImplemented", "501"}:
+                    raise _NoConditionsError from error
+                if code in REFUSED:
                     return None
                 raise
             made.append(answer.get("VersionId"))
@@ -169,19 +174,30 @@ class BotoUploads:
         with translated(uri):
             try:
                 first = _winners(put, {"IfNoneMatch": "*"})
-                if len(first) != 1 or not first[0] or put({"IfMatch": '"another"'}) is not None:
+                if len(first) == 1 and (not first[0] or put({"IfMatch": '"another"'}) is not None):
                     return False
-                return len(_winners(put, {"IfMatch": first[0]})) == 1
+                second = _winners(put, {"IfMatch": first[0]}) if len(first) == 1 else first
+            except _NoConditionsError:
+                return False
             finally:
                 with contextlib.suppress(ClientError):  # some may write and not delete
-                    for version in {*made}:
-                        self._delete(key, version)
+                    self._remove(key, made)
+        if not second:  # whoever won was not told, tried again, and met its own work
+            raise StorageUnavailableError(str(uri), "the connection was lost")
+        return len(second) == 1
 
-    def _delete(self, key: Key, version: str | None) -> None:
-        if version is None:
+    def _remove(self, key: Key, made: list[str | None]) -> None:
+        """Removes the probe, and every version of it; of some nobody may have been told."""
+        if made and not any(made):
             self.client.delete_object(**key)
-        else:
-            self.client.delete_object(**key, VersionId=version)
+            return
+        found = self.client.list_object_versions(Bucket=key["Bucket"], Prefix=key["Key"])
+        for version in (*found.get("Versions", ()), *found.get("DeleteMarkers", ())):
+            self.client.delete_object(**key, VersionId=version["VersionId"])
+
+
+class _NoConditionsError(Exception):
+    """The server says itself that it knows no conditions."""
 
 
 class _SentFile(io.FileIO):

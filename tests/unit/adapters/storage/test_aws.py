@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+
 import boto3
 import pytest
 
@@ -168,3 +170,12 @@ def test_http_is_allowed_where_it_is_written():
     assert connection(StorageOptions(), http).allow_http
     assert not connection(StorageOptions(allow_http=False), http).allow_http
     assert not connection(StorageOptions(), {}).allow_http
+
+
+def test_a_user_without_a_home_has_no_files(monkeypatch):
+    """As in a container whose user has no entry in /etc/passwd."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+
+    assert "us-east-1" == connection(StorageOptions(), {}).region
+    assert "us-east-1" == connection(StorageOptions(), {"AWS_CONFIG_FILE": "~/config"}).region
