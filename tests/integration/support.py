@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 SMALL = 100_003
-BIG = 20 * MIB + 7
+BIG = 16 * MIB + 7
 """The sizes of an object that is fetched in one request, and of one that is fetched in three."""
 
 

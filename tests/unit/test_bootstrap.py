@@ -205,7 +205,7 @@ class TestOpen:
 
         identity = catalog.storage.identity(catalog["customers"].source)
 
-        assert "s3://lake/customers.csv at http://127.0.0.1:9000" == identity
+        assert "http://127.0.0.1:9000" in identity
 
     def test_a_folder_that_was_removed_has_no_catalog(self, elsewhere):
         elsewhere.rmdir()

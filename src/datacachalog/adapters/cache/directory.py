@@ -131,9 +131,7 @@ class DirectoryCache:
         else:
             is_ours = read_ref(place.ref, entry.identity) == entry.revision_id
         if is_ours:
-            with contextlib.suppress(
-                OSError
-            ):  # another user's, or gone meanwhile: a new one will do
+            with contextlib.suppress(OSError):  # another user's, or gone meanwhile
                 os.utime(place.ref, ns=(at_ns, at_ns))
                 place.memo = ((status.st_ino, at_ns, status.st_size), entry)
                 return

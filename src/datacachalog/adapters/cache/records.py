@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.objects import ObjectInfo
 from datacachalog.domain.uri import Uri
 
@@ -77,19 +76,22 @@ def read_record(path: str) -> Record | None:
             pass
         case _:
             return None
-    try:
-        when = None if modified is None else datetime.fromisoformat(modified)
-        info = ObjectInfo(
-            Uri(scheme, authority, path_in_store), size_bytes, etag, version, when, digest=digest
-        )
-        checked_at = datetime.fromisoformat(checked)
-    except (ValueError, InvalidUriError):
-        return None
     if file_name in {"", ".", ".."} or not {"/", "\0"}.isdisjoint(file_name):
         return None
-    if checked_at.tzinfo is None or (when is not None and when.tzinfo is None):
+    uri = Uri(scheme, authority, path_in_store)
+    try:
+        when = None if modified is None else _aware(modified)
+        info = ObjectInfo(uri, size_bytes, etag, version, when, digest=digest)
+        return Record(identity, file_name, info, digest, mtime_ns, _aware(checked))
+    except ValueError:
         return None
-    return Record(identity, file_name, info, digest, mtime_ns, checked_at)
+
+
+def _aware(text: str) -> datetime:
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise ValueError("it has no timezone")
+    return when
 
 
 def ref_json(identity: str, revision_id: str) -> str:

@@ -157,20 +157,7 @@ class BotoUploads:
             "Key": f"{folder}{slash}.datacachalog-probe-{os.urandom(8).hex()}",
         }
         made: list[str | None] = []
-
-        def put(condition: Condition) -> str | None:
-            try:
-                answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
-            except ClientError as error:
-                code = error.response.get("Error", {}).get("Code")
-                if code in {"NotImplemented", "501"}:
-                    raise _NoConditionsError from error
-                if code in REFUSED:
-                    return None
-                raise
-            made.append(answer.get("VersionId"))
-            return answer.get("ETag", "")
-
+        put = partial(self._put_probe, key, made)
         with translated(uri):
             try:
                 first = _winners(put, {"IfNoneMatch": "*"})
@@ -185,6 +172,20 @@ class BotoUploads:
         if not second:  # whoever won was not told, tried again, and met its own work
             raise StorageUnavailableError(str(uri), "the connection was lost")
         return len(second) == 1
+
+    def _put_probe(self, key: Key, made: list[str | None], condition: Condition) -> str | None:
+        """The tag of what was written, whose version is added to `made`; None if it was refused."""
+        try:
+            answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code in {"NotImplemented", "501"}:
+                raise _NoConditionsError from error
+            if code in REFUSED:
+                return None
+            raise
+        made.append(answer.get("VersionId"))
+        return answer.get("ETag", "")
 
     def _remove(self, key: Key, made: list[str | None]) -> None:
         """Removes the probe, and every version of it; of some nobody may have been told."""

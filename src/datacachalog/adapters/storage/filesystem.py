@@ -242,8 +242,6 @@ def _reading(uri: Uri) -> Iterator[None]:
         where, detail = str(uri), error.strerror or str(error)
         if error.errno in _ABSENT:
             raise ObjectNotFoundError(where) from error
-        if error.errno == errno.EISDIR:
-            raise NotAnObjectError(where) from error
         if error.errno in _FORBIDDEN:
             raise StorageAccessError(where, detail) from error
         if error.errno in _UNNAMEABLE:

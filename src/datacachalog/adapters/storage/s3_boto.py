@@ -90,26 +90,8 @@ class BotoBucket:
         with self._lock:
             if self._client is None:
                 connection = self._connection
-                # Checksum headers that S3 knows since 2024 break some other servers; there the
-                # signed digest of each request's body vouches for it.
-                checksums: Checksums = "when_supported" if connection.is_aws else "when_required"
                 self._client = self._opened().client(
-                    "s3",
-                    endpoint_url=connection.endpoint,
-                    config=Config(
-                        signature_version=UNSIGNED if connection.anonymous else None,
-                        connect_timeout=5,
-                        read_timeout=30,
-                        retries={"mode": "standard", "max_attempts": 3},
-                        max_pool_connections=_CONNECTIONS,
-                        request_checksum_calculation=checksums,
-                        response_checksum_validation="when_required",
-                        s3={
-                            "addressing_style": "virtual"
-                            if connection.virtual_hosts
-                            else ("auto" if connection.is_aws else "path")
-                        },
-                    ),
+                    "s3", endpoint_url=connection.endpoint, config=_config(connection)
                 )
                 events = self._client.meta.events
                 events.register("before-parse.s3.ListObjectVersions", _keep_order)
@@ -182,3 +164,20 @@ def _newest_first(uri: Uri, described: list[Any], page: Any) -> list[ObjectInfo]
         )
         for version in described
     ]
+
+
+def _config(connection: Connection) -> Config:
+    # Checksum headers that S3 knows since 2024 break some other servers; there the signed digest
+    # of each request's body vouches for it.
+    checksums: Checksums = "when_supported" if connection.is_aws else "when_required"
+    addressing = "auto" if connection.is_aws else "path"
+    return Config(
+        signature_version=UNSIGNED if connection.anonymous else None,
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "max_attempts": 3},
+        max_pool_connections=_CONNECTIONS,
+        request_checksum_calculation=checksums,
+        response_checksum_validation="when_required",
+        s3={"addressing_style": "virtual" if connection.virtual_hosts else addressing},
+    )
