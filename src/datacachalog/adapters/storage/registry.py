@@ -33,7 +33,7 @@ class StorageSettings:
     """What an adapter may know: the catalog's `storage:` section by URI prefix, the environment."""
 
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds credentials
 
 
 def storage_of(settings: StorageSettings) -> StoragePort:

@@ -37,6 +37,7 @@ _VERSION_OR_MARKER = re.compile(rb"<(Version|DeleteMarker)>.*?</\1>", re.DOTALL)
 _VERSION_ID = re.compile(rb"<VersionId>(.*?)</VersionId>", re.DOTALL)
 
 
+Addressing: TypeAlias = Literal["auto", "path", "virtual"]
 Checksums: TypeAlias = Literal["when_supported", "when_required"]
 
 
@@ -170,7 +171,7 @@ def _config(connection: Connection) -> Config:
     # Checksum headers that S3 knows since 2024 break some other servers; there the signed digest
     # of each request's body vouches for it.
     checksums: Checksums = "when_supported" if connection.is_aws else "when_required"
-    addressing = "auto" if connection.is_aws else "path"
+    addressing: Addressing = "auto" if connection.is_aws else "path"
     return Config(
         signature_version=UNSIGNED if connection.anonymous else None,
         connect_timeout=5,
