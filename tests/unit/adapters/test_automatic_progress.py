@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import ClassVar
 
@@ -46,7 +47,12 @@ def displays(monkeypatch):
     """All displays that are made meanwhile."""
     monkeypatch.setattr(progress_module, "RichProgress", Witness)
     monkeypatch.setattr(Witness, "made", [])
-    return Witness.made
+    before = set(threading.enumerate())
+    yield Witness.made
+    for display in Witness.made:
+        display.__exit__(None, None, None)
+    for thread in {*threading.enumerate()} - before:
+        thread.join(10)
 
 
 @pytest.fixture

@@ -292,17 +292,15 @@ class TestWatching:
         def drawing() -> list[threading.Thread]:
             return [one for one in threading.enumerate() if one.name == "progress"]
 
-        before = len(drawing())
+        before = drawing()  # of other tests: they may end meanwhile
         with RichProgress(console) as progress:
             for name in ("a", "b", "c"):
                 with progress.transfer(name) as transfer:
                     transfer.total(1)
-            during = len(drawing())
-        deadline = time.monotonic() + 10
-        while len(drawing()) > before and time.monotonic() < deadline:
-            time.sleep(0.01)
+            [ours] = [one for one in drawing() if one not in before]
+        ours.join(timeout=10)
 
-        assert (before + 1, before) == (during, len(drawing()))
+        assert not ours.is_alive()
 
 
 def test_the_display_is_on_standard_error_unless_told_otherwise(capsys):

@@ -22,6 +22,7 @@ from datacachalog.domain.errors import (
     ObjectNotFoundError,
     ReadOnlyDatasetError,
     RemoteChangedError,
+    SettingError,
     StorageError,
 )
 
@@ -45,6 +46,7 @@ def example(kind):
         DatasetNameError: ("../a", "must be a name"),
         ReadOnlyDatasetError: ("customers",),
         InvalidUriError: ("s3://", "has no bucket or host"),
+        SettingError: ("AWS_ENDPOINT_URL", "must be an address such as https://host:port"),
         LocalFileError: ("a.csv", "No such file or directory"),
         ConflictError: ("s3://lake/a.csv", "absent"),
         FetchAllError: ({"b": ObjectNotFoundError("s3://lake/b")}, {"a": Path("/cache/a")}),

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from datacachalog.adapters.cache.entries import EntryFolders
     from datacachalog.domain.objects import ObjectInfo
 
-_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}  # the last: by a file
+# The last two: by a file; not at all, because somebody has just cleared the cache.
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
 _ATTEMPTS = 5
 
 

@@ -211,8 +211,9 @@ class _SentFile(io.FileIO):
 
     def begin(self) -> None:
         """The next read is the first one of an attempt to send."""
+        if self._progress is not None:  # it was sent before: nothing of it counts
+            self._told.total(os.fstat(self.fileno()).st_size)
         self._progress = self._told
-        self._told.total(os.fstat(self.fileno()).st_size)
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)

@@ -345,6 +345,18 @@ class TestOddEntries:
         assert b"1" == publish(cache, b"1", at=NOON + SECOND).path.read_bytes()
         assert [] == list(cache.trash.iterdir())
 
+    def test_bytes_that_rotted_give_way_when_they_come_again(self, cache):
+        path = publish(cache, b"first").path
+        status = path.stat()
+        path.chmod(0o644)
+        path.write_bytes(b"worst")
+        os.utime(path, ns=(0, status.st_mtime_ns))
+
+        entry = publish(cache, b"first", at=NOON + SECOND)
+
+        assert b"first" == entry.path.read_bytes()
+        assert entry == cache.current(*SOURCE)
+
     def test_strange_files_do_not_matter(self, cache):
         entry = publish(cache, b"1")
         for folder in (cache.objects, entry.path.parents[1], cache.refs, cache.partial):

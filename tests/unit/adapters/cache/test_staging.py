@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import EntryFolders
-from datacachalog.adapters.cache.staging import DirectoryStaging
+from datacachalog.adapters.cache.staging import DirectoryStaging, _machine
 from datacachalog.domain.errors import CacheError
 from datacachalog.testing.sources import NOON, SOURCE, described
+
+
+class Thief(EntryFolders):
+    """Has somebody remove the file of an entry just after it was looked at."""
+
+    def load(self, key, revision, checked_at=None):
+        entry = super().load(key, revision, checked_at)
+        if entry is not None:
+            entry.path.unlink()
+        return entry
 
 
 class Vandal(EntryFolders):
@@ -28,36 +41,70 @@ def cache(tmp_path):
 
 
 @pytest.fixture
-def staging(cache):
-    """A staging whose file is written."""
+def stage(cache):
+    """Makes a staging whose file is written, among entries that somebody else is at."""
     cache.prepare()
-    entries = Vandal(cache.objects, cache.trash)
-    place = cache.place(*SOURCE)
-    staging = DirectoryStaging(entries, str(cache.partial), place, cache.point)
-    staging.path.parent.mkdir()
-    staging.path.write_bytes(b"1")
-    yield staging
-    staging.drop()
+    stagings = []
+
+    def stage(other=EntryFolders):
+        entries = other(cache.objects, cache.trash)
+        place = cache.place(*SOURCE)
+        staging = DirectoryStaging(entries, str(cache.partial), place, cache.point)
+        staging.path.parent.mkdir()
+        staging.path.write_bytes(b"1")
+        stagings.append(staging)
+        return staging
+
+    yield stage
+    for staging in stagings:
+        staging.drop()
 
 
 def publish(staging):
     return staging.publish(described(b"1"), checked_at=NOON, current=True)
 
 
-def test_who_is_always_damaged_gives_up(cache, staging):
-    target = publish(staging).path.parent
+def test_who_is_always_damaged_gives_up(stage):
+    target = publish(stage()).path.parent
     shutil.rmtree(target)
     target.mkdir()
     (target / "junk").write_text("junk")
-    staging.path.parent.mkdir()
-    staging.path.write_bytes(b"1")
+    staging = stage(Vandal)
 
     with pytest.raises(CacheError, match="keeps damaging"):
         publish(staging)
 
 
-def test_a_folder_that_is_taken_away_is_told(cache, staging):
+def test_an_entry_that_goes_while_it_is_looked_at_is_published_again(stage):
+    publish(stage())
+
+    assert b"1" == publish(stage(Thief)).path.read_bytes()
+
+
+def test_a_folder_that_is_taken_away_is_told(stage):
+    staging = stage()
     shutil.rmtree(staging.path.parent)
 
     with pytest.raises(CacheError, match="No such file"):
         publish(staging)
+
+
+def test_a_cache_whose_folders_are_on_two_disks_is_told(cache, stage):
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.exists() or elsewhere.stat().st_dev == cache.root.stat().st_dev:
+        pytest.skip("there is no second disk here")
+    staging = stage()
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder:
+        Path(cache.place(*SOURCE).folder).symlink_to(folder)
+
+        with pytest.raises(CacheError, match="cross-device"):
+            publish(staging)
+
+
+def test_a_system_without_containers_has_names_too(monkeypatch):
+    def refuse(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "stat", refuse)
+
+    assert f"{os.uname().nodename}.0" == _machine.__wrapped__()

@@ -241,6 +241,10 @@ class TestOddFiles:
         with pytest.raises(VersionNotFoundError):
             getattr(storage, operation)(uri_of(file), *arguments, version="v1")
 
+    def test_a_folder_that_no_disk_can_have_cannot_be_walked(self, storage):
+        with pytest.raises(InvalidUriError):
+            list(storage.walk(Uri("file", "", f"/tmp/{'x' * 300}/")))
+
     def test_a_disk_that_fails_is_told(self, storage, tmp_path):
         """Reading a process's memory from address 0 fails with EIO, which few files do."""
         with pytest.raises(StorageUnavailableError, match="Input/output error"):

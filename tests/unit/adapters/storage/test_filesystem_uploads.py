@@ -14,6 +14,7 @@ from datacachalog.domain.errors import (
     ConflictError,
     NotAnObjectError,
     ObjectNotFoundError,
+    StorageAccessError,
     StorageUnavailableError,
 )
 from datacachalog.domain.objects import ABSENT, ANY, Revision
@@ -107,6 +108,12 @@ def test_what_is_no_file_is_not_replaced(storage, tmp_path, mine, make):
         storage.upload(mine, uri_of(tmp_path / "odd"))
 
     assert not (tmp_path / "odd").is_file()
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").exists(), reason="no Linux")
+def test_a_folder_that_may_not_be_written_takes_no_upload(storage, mine):
+    with pytest.raises(StorageAccessError):
+        storage.upload(mine, Uri.of_path("/sys/kernel/datacachalog-test"))
 
 
 def test_a_folder_that_is_a_file_takes_no_upload(storage, file, mine):

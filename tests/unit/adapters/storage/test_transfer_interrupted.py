@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import threading
@@ -80,6 +81,26 @@ class TestTheSystem:
 
         with pytest.raises(ObjectChangedError):
             transferred(FakeSource(answers={STARTS[1]: refused}), dest)
+
+    def test_who_waits_for_memory_hears_of_a_failure(self, dest):
+        """Other transfers hold all slots but one, and that is taken by the part that fails."""
+        transferred(FakeSource(), dest.with_name("other"))
+        slots, source = engine._slots[os.getpid()], FakeSource()
+        for _ in range(engine._HELD_PARTS - 1):
+            slots.acquire()
+
+        def fail(_):
+            time.sleep(0.05)  # so that the other threads have begun to wait
+            raise ObjectChangedError
+
+        source.answers = dict.fromkeys(STARTS, fail)
+        try:
+            with pytest.raises(ObjectChangedError):
+                transferred(source, dest)
+        finally:
+            slots.release(engine._HELD_PARTS - 1)
+
+        assert [0, STARTS[0]] == source.asked
 
     def test_so_many_parts_are_in_memory_and_no_more(self, dest):
         """Those that came wait for the first of them, which takes its time."""

@@ -1,0 +1,143 @@
+"""How large files are cut, how finished uploads are recognised, and when progress is told."""
+
+from __future__ import annotations
+
+import hashlib
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from datacachalog.adapters.storage.boto_uploads import (
+    BotoUploads,
+    _condition,
+    _SentFile,
+    begin_sending,
+    part_size,
+)
+from datacachalog.domain.errors import UnsupportedOperationError
+from datacachalog.domain.objects import ABSENT, ANY, ObjectInfo, Revision
+from datacachalog.domain.uri import Uri
+from datacachalog.ports import SILENT
+from datacachalog.testing.payloads import RecordedTransfer, payload
+
+URI = Uri("s3", "lake", "a")
+MIB = 1 << 20
+SIZE = 20 * MIB + 7
+
+
+def md5(data):
+    return hashlib.md5(data, usedforsecurity=False)
+
+
+@pytest.fixture
+def uploads():
+    return BotoUploads(SimpleNamespace(), "lake")  # type: ignore[arg-type]  # asked for nothing here
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine"
+    path.write_bytes(payload(1, SIZE))
+    return path
+
+
+class TestPartSize:
+    @given(st.integers(0, 5 << 40))
+    @example(80_000 * MIB)
+    @example(80_000 * MIB + 1)
+    def test_parts_are_whole_and_not_too_many(self, size_bytes):
+        """Amazon S3 User Guide, "Multipart upload limits"."""
+        part_bytes = part_size(size_bytes)
+
+        assert 8 * MIB <= part_bytes <= 5 << 30
+        assert 0 == part_bytes % MIB
+        assert size_bytes <= part_bytes * 10_000
+
+
+class TestHolds:
+    def tag_of_parts(self, data, part_bytes):
+        parts = [md5(data[n : n + part_bytes]).digest() for n in range(0, len(data), part_bytes)]
+        return f'"{md5(b"".join(parts)).hexdigest()}-{len(parts)}"'
+
+    def test_what_was_sent_at_once_is_recognised(self, uploads, file):
+        found = ObjectInfo(URI, SIZE, etag=f'"{md5(file.read_bytes()).hexdigest()}"')
+
+        assert uploads.holds(found, file, SIZE)
+
+    def test_what_was_sent_in_our_parts_is_recognised(self, uploads, file):
+        tag = self.tag_of_parts(file.read_bytes(), part_size(SIZE))
+
+        assert uploads.holds(ObjectInfo(URI, SIZE, etag=tag), file, SIZE)
+
+    @pytest.mark.parametrize("etag", [None, '"other"', 'W/"weak"'])
+    def test_what_has_another_tag_is_not(self, uploads, file, etag):
+        assert not uploads.holds(ObjectInfo(URI, SIZE, etag=etag), file, SIZE)
+
+    def test_what_was_sent_in_other_parts_is_not(self, uploads, file):
+        tag = self.tag_of_parts(file.read_bytes(), 5 * MIB)
+
+        assert not uploads.holds(ObjectInfo(URI, SIZE, etag=tag), file, SIZE)
+
+    def test_what_is_longer_is_not(self, uploads, file):
+        found = ObjectInfo(URI, SIZE + 1, etag=f'"{md5(file.read_bytes()).hexdigest()}"')
+
+        assert not uploads.holds(found, file, SIZE)
+
+    def test_an_empty_object_is_recognised(self, uploads, tmp_path):
+        (tmp_path / "empty").touch()
+        found = ObjectInfo(URI, 0, etag=f'"{md5(b"").hexdigest()}"')
+
+        assert uploads.holds(found, tmp_path / "empty", 0)
+
+
+@pytest.mark.parametrize(
+    ("expect", "condition"),
+    [
+        (ANY, {}),
+        (ABSENT, {"IfNoneMatch": "*"}),
+        (Revision('"tag"', "v1", 5), {"IfMatch": '"tag"'}),
+    ],
+)
+def test_an_expectation_is_a_header(expect, condition):
+    assert condition == _condition(expect)
+
+
+def test_what_no_server_takes_in_one_request_is_not_sent(uploads, file):
+    with pytest.raises(UnsupportedOperationError, match="5 GiB"):
+        uploads.upload_whole(file, (5 << 30) + 1, URI, ABSENT, SILENT)
+
+
+class TestSentFiles:
+    def test_nothing_is_told_while_a_file_is_hashed(self, file):
+        progress = RecordedTransfer()
+        with _SentFile(file, progress) as body:
+            body.read()
+
+        assert ([], 0) == (progress.totals, progress.moved_bytes)
+
+    def test_all_is_told_while_a_file_is_sent(self, file):
+        progress = RecordedTransfer()
+        progress.total(SIZE)  # as whoever begins an upload does
+        with _SentFile(file, progress) as body:
+            begin_sending(SimpleNamespace(body=body))
+            while body.read(MIB):
+                """The next block."""
+
+        assert ([SIZE], SIZE) == (progress.totals, progress.moved_bytes)
+
+    def test_a_file_that_is_sent_again_begins_anew(self, file):
+        progress = RecordedTransfer()
+        progress.total(SIZE)
+        with _SentFile(file, progress) as body:
+            for _ in range(2):
+                body.seek(0)
+                begin_sending(SimpleNamespace(body=body))
+                body.read()
+
+        assert ([SIZE, SIZE], SIZE) == (progress.totals, progress.moved_bytes)
+
+    @pytest.mark.parametrize("body", [b"bytes", None])
+    def test_other_bodies_tell_nothing(self, body):
+        begin_sending(SimpleNamespace(body=body))
