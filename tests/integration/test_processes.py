@@ -122,7 +122,7 @@ class TestKilled:
     def test_one_that_is_killed_at_any_moment_leaves_only_whole_entries(
         self, remote, catalog, cache_dir
     ):
-        chance, end, kills = random.Random(7), time.monotonic() + 15, 0
+        chance, end, kills = random.Random(7), time.monotonic() + 12, 0
 
         with _changing(remote, {remote.key: 50_000}):
             while time.monotonic() < end:

@@ -100,25 +100,31 @@ class TestLostAnswers:
         assert 9 == remote.seed()
         assert Outcome.UNCHANGED is catalog.obtain("customers").outcome
 
-    @pytest.mark.parametrize(("expect", "is_versioned"), [("absent", True), ("any", False)])
-    def test_no_answer_of_a_push_is_missed(self, remote, file, tmp_path, expect, is_versioned):
-        """Each one is lost in its turn, those to the proof of conditions too.
+    @pytest.mark.parametrize(
+        ("size_bytes", "expect", "is_versioned"), [(SMALL, "absent", True), (BIG, "any", False)]
+    )
+    def test_no_answer_of_a_push_is_missed(
+        self, remote, tmp_path, size_bytes, expect, is_versioned
+    ):
+        """One after another is lost, of those to the proof of conditions too.
 
         What is left is one upload that was begun, and that nobody knows the id of.
         """
         remote.bucket = remote.server.bucket(versioned=is_versioned)
-        for lost in range(100):
+        (tmp_path / "new").write_bytes(payload(9, size_bytes))
+        for lost in range(0, 100, 2):
             remote.key = f"customers-{lost}"
             numbers = count()
             remote.proxy.hook = lambda _, lost=lost, numbers=numbers: Script(
                 is_lost=next(numbers) == lost
             )
-            remote.catalog(tmp_path / str(lost)).push("customers", file, expect=expect)
+            catalog = remote.catalog(tmp_path / str(lost))
+            catalog.push("customers", tmp_path / "new", expect=expect)
             assert 9 == remote.seed()
             if next(numbers) <= lost:
                 break
 
-        pushed = {f"customers-{number}" for number in range(lost + 1)}
+        pushed = {f"customers-{number}" for number in range(0, lost + 1, 2)}
         assert (pushed, pushed) == ({*remote.keys()}, {*remote.version_keys()})
         assert remote.unfinished_uploads() in ([], ["customers-0"])
 
@@ -231,6 +237,29 @@ class TestTraces:
         assert (1, [remote.key]) == (remote.seed(), remote.keys())
         assert [] == remote.unfinished_uploads()
         assert [] == list((cache_dir / "v1" / "partial").iterdir())
+
+    @pytest.mark.xfail(reason="the command ends without telling the thread that uploads")
+    def test_a_command_that_is_interrupted_leaves_none_either(self, remote, cache_dir, tmp_path):
+        remote.put(1)
+        (tmp_path / "new").write_bytes(payload(9, 2 * BIG))
+        (tmp_path / "catalog.yaml").write_text(
+            f"version: 1\ndatasets:\n  customers: {{source: '{remote.source}'}}\n"
+        )
+        remote.proxy.hook = lambda exchange: (
+            Script(delay_s=3) if "partNumber" in exchange.path else None
+        )
+        process = started(
+            "from datacachalog.cli.main import main; main()",
+            *("--catalog", tmp_path, "--cache-dir", cache_dir),
+            *("push", "customers", tmp_path / "new", "--expect", "any"),
+        )
+        wait_until(lambda: any("partNumber" in each.path for each in remote.proxy.requests))
+
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        remote.proxy.stop()
+
+        assert (1, []) == (remote.seed(), remote.unfinished_uploads())
 
     def test_one_that_fails_in_the_middle_leaves_no_unfinished_upload(
         self, remote, catalog, tmp_path

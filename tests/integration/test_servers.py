@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ResponseStreamingError
+from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
 from tests.servers import seaweedfs as seaweedfs_module
 from tests.servers.exchange import Reply, Script
@@ -397,6 +397,24 @@ class TestMisbehaving:
         assert MIB == len(answer["Body"].read())
         assert '"other"' == answer["ETag"]
         assert "LastModified" not in answer
+
+    def test_headers_of_a_request_are_replaced_and_removed(
+        self, bucket: str, counting: CountingProxy, through_proxy: S3Client
+    ) -> None:
+        counting.hook = lambda _: Script(request_headers={"Authorization": None})
+
+        assert 403 == status_of(lambda: through_proxy.get_object(Bucket=bucket, Key="a"))
+        assert "authorization" in counting.requests[-1].headers
+
+    def test_an_answer_that_is_lost_was_given(
+        self, bucket: str, seaweedfs: SeaweedFS, counting: CountingProxy, through_proxy: S3Client
+    ) -> None:
+        counting.hook = lambda _: Script(is_lost=True)
+
+        with pytest.raises(BotoCoreError):
+            through_proxy.put_object(Bucket=bucket, Key="b", Body=b"there")
+
+        assert b"there" == seaweedfs.client().get_object(Bucket=bucket, Key="b")["Body"].read()
 
     def test_an_answer_is_late_and_slow(
         self, bucket: str, counting: CountingProxy, through_proxy: S3Client

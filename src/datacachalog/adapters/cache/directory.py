@@ -75,8 +75,8 @@ class DirectoryCache:
             return None
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = place.memo
-        if known is not None and known[0] == seen:
-            return known[1] if is_as_published(known[1]) else None
+        if known is not None and known[0] == seen and is_as_published(known[1]):
+            return known[1]
         revision = read_ref(place.ref, identity)
         if revision is None:
             return None
@@ -156,9 +156,10 @@ class DirectoryCache:
             raise
 
     def forget(self, identity: str, uri: Uri) -> bool:
-        had_one = self.current(identity, uri) is not None
+        place, had_one = self.place(identity, uri), self.current(identity, uri) is not None
         with cache_errors(self.root), contextlib.suppress(FileNotFoundError):
-            os.unlink(self.place(identity, uri).ref)  # noqa: PTH108 - a string, as above
+            os.unlink(place.ref)  # noqa: PTH108 - a string, as above
+        place.memo = None  # the next ref may be given the same inode
         return had_one
 
     def entries(self) -> Iterator[CacheEntry]:
@@ -175,6 +176,7 @@ class DirectoryCache:
         with cache_errors(self.root):
             for key in names_in(self.refs):
                 (self.refs / key).unlink(missing_ok=True)
+            self._places.clear()
             for key in names_in(self.objects):
                 self._entries.discard(self.objects / key)
             for name in names_in(self.partial):

@@ -158,17 +158,20 @@ class BotoUploads:
         }
         made: list[str | None] = []
         put = partial(self._put_probe, key, made)
+        is_told = False
         with translated(uri):
             try:
                 first = _winners(put, {"IfNoneMatch": "*"})
+                is_told = True
                 if len(first) == 1 and (not first[0] or put({"IfMatch": '"another"'}) is not None):
                     return False
                 second = _winners(put, {"IfMatch": first[0]}) if len(first) == 1 else first
             except _NoConditionsError:
                 return False
             finally:
-                with contextlib.suppress(ClientError):  # some may write and not delete
-                    self._remove(key, made)
+                if is_told or made:  # if not, to ask what is left would take as long again
+                    with contextlib.suppress(ClientError):  # some may write and not delete
+                        self._remove(key, made)
         if not second:  # whoever won was not told, tried again, and met its own work
             raise StorageUnavailableError(str(uri), "the connection was lost")
         return len(second) == 1

@@ -291,7 +291,7 @@ def normal_validators(etag: str | None, version: str | None) -> Written:
         etag = None  # it says nothing
     if etag is not None and not etag.endswith('"'):
         etag = f'"{etag}"'  # some servers and listings leave them out
-    return etag, None if version == "null" else version
+    return etag, None if version in {"", "null"} else version
 
 
 @contextmanager
