@@ -251,13 +251,12 @@ def _store(
         "skip_signature": connection.anonymous,
         "conditional_put": "etag",  # whatever the environment says
     }
-    if connection.endpoint is not None:
-        endpoint = connection.endpoint.rstrip("/")
-        if connection.virtual_hosts:
-            parts = urlsplit(endpoint)
-            endpoint = f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
-        # Both, so that the environment's is not put before the catalog's.
-        config["endpoint"] = config["aws_endpoint_url_s3"] = endpoint
+    # Always spelt out, so that obstore does not read one of its own in the environment.
+    endpoint = (connection.endpoint or _aws_endpoint(connection.region)).rstrip("/")
+    if connection.virtual_hosts:
+        parts = urlsplit(endpoint)
+        endpoint = f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
+    config["endpoint"] = config["aws_endpoint_url_s3"] = endpoint
     if connection.keys is not None:
         config["access_key_id"] = connection.keys.access_key_id
         config["secret_access_key"] = connection.keys.secret_access_key
@@ -270,6 +269,10 @@ def _store(
         retry_config=retries,
         credential_provider=credentials,
     )
+
+
+def _aws_endpoint(region: str) -> str:
+    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
 def _options(version: str | None, options: GetOptions) -> GetOptions:
