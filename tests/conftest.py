@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _FOREIGN = ("AWS_", "AZURE_", "BOTO", "DATACACHALOG_", "DATLAKE_", "GOOGLE_", "S3_")
-_FOREIGN_NAMES = ("ALL_PROXY", "FORCE_COLOR", "HTTP_PROXY", "HTTPS_PROXY", "NO_COLOR")
+_FOREIGN_NAMES = (
+    "ALL_PROXY",
+    "CI",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_COLOR",
+)
 
 
 @pytest.fixture(scope="session")

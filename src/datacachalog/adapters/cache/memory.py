@@ -7,6 +7,7 @@ import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,7 @@ from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime, timedelta
+    from datetime import timedelta
     from types import TracebackType
 
     from datacachalog.domain.objects import ObjectInfo
@@ -131,7 +132,8 @@ class MemoryCache:
         """Makes `entry` the current one, unless another was confirmed by a later request."""
         entry = replace(entry, checked_at=checked_at)
         latest = self._current.get(entry.identity)
-        if latest is None or latest.checked_at <= checked_at:
+        # One from the future, left by a clock that was wrong, must not stay for ever.
+        if latest is None or not checked_at < latest.checked_at <= datetime.now(UTC):
             self._current[entry.identity] = entry
         return entry
 

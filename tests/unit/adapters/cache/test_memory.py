@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,6 +54,16 @@ def test_two_caches_share_nothing():
         publish(one, b"1")
 
         assert None is other.current(*SOURCE)
+
+
+def test_an_entry_from_the_future_does_not_stay_the_current_one():
+    now = datetime.now(UTC)
+    with MemoryCache() as cache:
+        publish(cache, b"1", at=now + timedelta(days=1))
+
+        new = publish(cache, b"2", at=now)
+
+        assert new == cache.current(*SOURCE)
 
 
 def test_an_entry_is_read_only():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -16,7 +20,11 @@ from datacachalog.adapters.storage.boto_uploads import (
     begin_sending,
     part_size,
 )
-from datacachalog.domain.errors import UnsupportedOperationError
+from datacachalog.domain.errors import (
+    StorageAccessError,
+    StorageUnavailableError,
+    UnsupportedOperationError,
+)
 from datacachalog.domain.objects import ABSENT, ANY, ObjectInfo, Revision
 from datacachalog.domain.uri import Uri
 from datacachalog.ports import SILENT
@@ -141,3 +149,92 @@ class TestSentFiles:
     @pytest.mark.parametrize("body", [b"bytes", None])
     def test_other_bodies_tell_nothing(self, body):
         begin_sending(SimpleNamespace(body=body))
+
+
+def refusal(code, status):
+    error = {"Code": code}
+    metadata = {"HTTPStatusCode": status}
+    return ClientError({"Error": error, "ResponseMetadata": metadata}, "PutObject")  # type: ignore[typeddict-item]  # no more is read
+
+
+class Server:
+    """A server that keeps what is put, and what it makes of a condition."""
+
+    def __init__(self, *, heeds=("IfMatch", "IfNoneMatch"), error=None, versioned=False):
+        self.heeds, self.error, self.versioned = heeds, error, versioned
+        self.versions = {}
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+
+    def put_object(self, *, Bucket, Key, Body, **condition):  # noqa: N803 - as boto3 has them
+        with self._lock:
+            if self.error is not None:
+                raise self.error
+            heeded = {name: tag for name, tag in condition.items() if name in self.heeds}
+            current = list(self.versions.values())[-1] if self.versions else None
+            if "IfNoneMatch" in heeded and current is not None:
+                raise refusal("PreconditionFailed", 412)
+            if "IfMatch" in heeded and heeded["IfMatch"] != current:
+                raise refusal("PreconditionFailed", 412)
+            number = f"v{next(self._numbers)}"
+            if not self.versioned:
+                self.versions.clear()
+            self.versions[number] = f'"{number}"'
+            answer = {"ETag": self.versions[number]}
+            return answer | ({"VersionId": number} if self.versioned else {})
+
+    def delete_object(self, *, Bucket, Key, VersionId=None):  # noqa: N803 - as above
+        self.versions.pop(VersionId or next(iter(self.versions)))
+
+    def list_object_versions(self, *, Bucket, Prefix):  # noqa: N803 - as above
+        return {"Versions": [{"VersionId": number} for number in self.versions]}
+
+
+class Forgetful(Server):
+    """A server whose answers are lost: who tries again meets its own work."""
+
+    def put_object(self, **request):
+        super().put_object(**request)
+        raise refusal("PreconditionFailed", 412)
+
+
+def honours(server: Any) -> bool:
+    return BotoUploads(server, "lake").honours_conditions(URI)
+
+
+class TestConditions:
+    @pytest.mark.parametrize("versioned", [False, True])
+    @pytest.mark.parametrize(
+        ("heeds", "expected"),
+        [
+            (("IfMatch", "IfNoneMatch"), True),
+            (("IfNoneMatch",), False),
+            (("IfMatch",), False),
+            ((), False),
+        ],
+    )
+    def test_a_server_is_believed_that_refuses_what_it_should(self, versioned, heeds, expected):
+        server = Server(heeds=heeds, versioned=versioned)
+
+        assert expected == honours(server)
+
+        assert {} == server.versions
+
+    def test_a_server_that_knows_no_conditions_is_not(self):
+        server = Server(error=refusal("NotImplemented", 501))
+
+        assert not honours(server)
+
+    def test_a_server_that_takes_no_writes_is_told(self):
+        server = Server(error=refusal("AccessDenied", 403))
+
+        with pytest.raises(StorageAccessError):
+            honours(server)
+
+    def test_lost_answers_leave_it_open(self):
+        server = Forgetful()
+
+        with pytest.raises(StorageUnavailableError):
+            honours(server)
+
+        assert {} == server.versions

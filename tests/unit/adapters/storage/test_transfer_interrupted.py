@@ -90,7 +90,7 @@ class TestTheSystem:
             slots.acquire()
 
         def fail(_):
-            time.sleep(0.05)  # so that the other threads have begun to wait
+            time.sleep(0.25)  # so that the other threads wait, more than once
             raise ObjectChangedError
 
         source.answers = dict.fromkeys(STARTS, fail)
