@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from datacachalog.domain.keys import local_name, source_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
     from datacachalog.domain.objects import CacheEntry
@@ -92,14 +92,9 @@ class DirectoryCache:
                 return entry
         return None
 
-    @contextmanager
-    def staging(self, identity: str, uri: Uri) -> Iterator[DirectoryStaging]:
+    def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
         place = self.place(identity, uri)
-        staging = DirectoryStaging(self._entries, self._partial_text, place, self.point)
-        try:
-            yield staging
-        finally:
-            staging.drop()
+        return DirectoryStaging(self._entries, self._partial_text, place, self.point)
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):
@@ -186,10 +181,8 @@ class DirectoryCache:
             remove_tree(self.trash / name)
         return freed
 
-    @contextmanager
-    def alone(self, identity: str, uri: Uri, wait: timedelta) -> Iterator[bool]:
-        with exclusive(self.place(identity, uri).lock, wait, prepare=self.prepare) as held:
-            yield held
+    def alone(self, identity: str, uri: Uri, wait: timedelta) -> AbstractContextManager[bool]:
+        return exclusive(self.place(identity, uri).lock, wait, prepare=self.prepare)
 
     def prepare(self) -> None:
         """Makes the folders of the cache, marked as a cache for backups and for git."""

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.cache.entries import RECORD
 from datacachalog.adapters.cache.records import Record
@@ -66,7 +66,15 @@ class DirectoryStaging:
         self._entries, self._place, self._point = entries, place, point
         self._folder = f"{partial}/{owned_name()}"
         self._digest: str | None = None
+        self._is_published = False
         self.path = Path(f"{self._folder}/{place.file_name}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_published and os.path.lexists(self._folder):
+            remove_tree(self._folder)
 
     def copy_from(self, path: Path) -> None:
         try:
@@ -134,12 +142,8 @@ class DirectoryStaging:
             if error.errno not in _TAKEN:
                 raise
             return False
+        self._is_published = True
         return True
-
-    def drop(self) -> None:
-        """Removes what was not published."""
-        if os.path.lexists(self._folder):
-            remove_tree(self._folder)
 
 
 @cache

@@ -72,6 +72,7 @@ _RETRIES: RetryConfig = {
 # promises nothing (seen with 0.12.1: half of the one, half of the other revision).
 _NO_RETRIES: RetryConfig = {"max_retries": 0}
 _STREAM_BLOCK_BYTES = 4 << 20
+_OBSTORE_ERRORS = (FileNotFoundError, ValueError, BaseError)
 _STATUS = re.compile(r"status code: (\d{3})")
 _ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
 _S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
@@ -192,15 +193,11 @@ class Source:
         if unless is not None and unless.etag is not None:
             options["if_none_match"] = unless.etag
         try:
-            return self._get(options)
-        except _BeyondEndError:  # an empty object has no first byte
-            del options["range"]
-        except _UnmodifiedError:
-            if unless is None:
-                raise
-            return NOT_MODIFIED
-        try:
-            return self._get(options)
+            try:
+                return self._get(options)
+            except _BeyondEndError:  # an empty object has no first byte
+                del options["range"]
+                return self._get(options)
         except _UnmodifiedError:
             if unless is None:
                 raise
@@ -228,8 +225,12 @@ class Source:
             yield from result.stream(min_chunk_size=_STREAM_BLOCK_BYTES)
 
     def _get(self, options: GetOptions) -> Part:
-        with _translated(self.uri, self.version):
+        try:
             result = obstore.get(self.store, self.uri.path, options=options)
+        except NotModifiedError as error:  # the usual answer, before the costly translation
+            raise _UnmodifiedError from error
+        except _OBSTORE_ERRORS as error:
+            raise _translation(self.uri, self.version, error) from _without_answer(error)
         start, end = result.range
         return ObstorePart(_info(self.uri, result.meta, self.version), start, end, result)
 
@@ -302,10 +303,8 @@ def _translated(uri: Uri, version: str | None = None) -> Iterator[None]:
     """Turns obstore's errors into the storage port's, or into the few that callers here handle."""
     try:
         yield
-    except (FileNotFoundError, ValueError, BaseError) as error:
-        translation = _translation(uri, version, error)
-        error.args = (_without_answer(str(error)),)
-        raise translation from error
+    except _OBSTORE_ERRORS as error:
+        raise _translation(uri, version, error) from _without_answer(error)
 
 
 def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:
@@ -324,9 +323,10 @@ def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:
             return _generic(uri, version, error)
 
 
-def _without_answer(text: str) -> str:
-    """An error's text without the server's answer, in which AWS repeats a token that it refuses."""
-    return _ANSWER.sub(r"\1", text)
+def _without_answer(error: Exception) -> Exception:
+    """The error less the server's answer in its text: AWS repeats a token there that it refuses."""
+    error.args = (_ANSWER.sub(r"\1", str(error)),)
+    return error
 
 
 def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:

@@ -189,8 +189,9 @@ class _Bucket:
     def folders_told(self, uri: Uri) -> Iterator[None]:
         """Looks again at what is not found: it may be a folder, or its bucket may be missing."""
         try:
-            with _answered(uri):
-                yield
+            yield
+        except AnswerError as error:
+            raise _senseless(uri) from error
         except ObjectNotFoundError as error:
             try:
                 with _answered(uri):
@@ -273,7 +274,11 @@ def _answered(uri: Uri) -> Iterator[None]:
     try:
         yield
     except AnswerError as error:
-        raise StorageUnavailableError(str(uri), "its answer is not one to the question") from error
+        raise _senseless(uri) from error
+
+
+def _senseless(uri: Uri) -> StorageUnavailableError:
+    return StorageUnavailableError(str(uri), "its answer is not one to the question")
 
 
 def _name_of(expect: Expected) -> str:

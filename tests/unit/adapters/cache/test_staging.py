@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,6 @@ def cache(tmp_path):
 def stage(cache):
     """Makes a staging whose file is written, among entries that somebody else is at."""
     cache.prepare()
-    stagings = []
 
     def stage(other=EntryFolders):
         entries = other(cache.objects, cache.trash)
@@ -52,12 +52,10 @@ def stage(cache):
         staging = DirectoryStaging(entries, str(cache.partial), place, cache.point)
         staging.path.parent.mkdir()
         staging.path.write_bytes(b"1")
-        stagings.append(staging)
-        return staging
+        return opened.enter_context(staging)
 
-    yield stage
-    for staging in stagings:
-        staging.drop()
+    with ExitStack() as opened:
+        yield stage
 
 
 def publish(staging):
