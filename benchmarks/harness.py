@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 _LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -102,16 +102,21 @@ def run_once(command: list[str], environment: Mapping[str, str], folder: Path) -
 
 
 def take_turns(
-    contenders: Iterable[Contender],
+    contenders: Sequence[Contender],
     *,
     runs: int,
     environment: Mapping[str, str],
     folder: Path,
 ) -> dict[str, Measurement]:
-    """Runs all contenders once without counting, then `runs` times each: A B C, A B C, …"""
+    """Runs all contenders once without counting, then `runs` times each: A B C, B C A, C A B, …
+
+    Each begins a turn once, and follows different ones: what one leaves behind, such as memory
+    that the system has to clear, is not always paid for by the same other one.
+    """
     results = {each.name: Measurement(each.name, problem=each.missing) for each in contenders}
     for turn in range(runs + 1):
-        for contender in contenders:
+        first = turn % len(contenders)
+        for contender in (*contenders[first:], *contenders[:first]):
             result = results[contender.name]
             if result.problem:
                 continue
