@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.world import Scale
 
 _LEGEND = """\
-Every number is the median of interleaved runs (A B C, A B C, …) against one SeaweedFS on loopback,
+Every number is the median of interleaved runs (A B C, B C A, …) against one SeaweedFS on loopback,
 each run in a fresh process with fresh destination files on the server's own disk. The first round
 is not counted; in it the fetched bytes are compared with those that were stored.
 

@@ -4,8 +4,8 @@ A fence's first word is its language, the others are marks:
 
 - `python` is executed, all blocks of a page in one namespace. `console` is typed into bash on a
   terminal: after `$ ` comes a command, which must succeed unless `echo $?` follows; below it what
-  it prints, where `…` stands for anything. `yaml` is a catalog, or a part of one. `text output`
-  is what the Python block before it printed.
+  it prints, where `…` stands for anything. Later blocks are where its last `cd` went. `yaml` is a
+  catalog, or a part of one. `text output` is what the Python block before it printed.
 - `save=NAME` writes the block to a file of that name; a module is not executed besides.
 - `needs=MODULE` needs a module that the tests do not install; `needs-s3` needs a server.
 - `wrong` is a catalog that is refused, `other` a block that is only read by people.
@@ -152,7 +152,9 @@ class Sandbox:
         script = "".join(
             f"{{ {command}\n}}; s=$?; printf '\\036%s\\036' $s; (exit $s)\n" for command, _ in steps
         )
-        printed = _typed(script, self.shop).split(_MARK)
+        script += "printf '\\036%s' \"$PWD\"\n"
+        *printed, folder = _typed(script, Path.cwd()).split(_MARK)
+        os.chdir(folder)
         for number, (command, expected) in enumerate(steps):
             shown, status = printed[2 * number], printed[2 * number + 1]
             is_asked_for = steps[number + 1 : number + 2] and steps[number + 1][0] == "echo $?"
@@ -197,7 +199,8 @@ class Sandbox:
 def run_page(page: str, sandbox: Sandbox, *, with_s3: bool) -> None:
     """Runs the blocks of a page in its order; those that need a server only `with_s3`.
 
-    The caller has gone to the sandbox's folder, and set its variables.
+    The caller has gone to the sandbox's folder, and will go back from wherever the page leads; it
+    has set the sandbox's variables.
     """
     for block in blocks_of(page):
         if with_s3 or "needs-s3" not in block.marks:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
-from datacachalog.adapters.storage.registry import StorageSettings, storage_of
+from datacachalog.adapters.storage.registry import ENTRY_POINTS, StorageSettings, storage_of
 from datacachalog.application.catalog import CoreCatalog
+from datacachalog.domain.errors import UnsupportedSchemeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.manifest import Manifest
     from datacachalog.ports import CachePort, StoragePort
+
+_BUILT_IN = {"file", "s3"}
 
 
 class Catalog(CoreCatalog):
@@ -38,6 +41,10 @@ class Catalog(CoreCatalog):
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
     >>> list(catalog)
     ['customers']
+
+    Raises:
+        DatasetNameError: two datasets have one name.
+        UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
     """
 
     def __init__(
@@ -49,8 +56,12 @@ class Catalog(CoreCatalog):
         cache: CachePort | None = None,
     ) -> None:
         here = Path.cwd()
+        found = [dataset.starting_at(here) for dataset in datasets]
+        for source in (dataset.source for dataset in found if storage is None):
+            if not serves(source.scheme):
+                raise UnsupportedSchemeError(str(source), "built in: file://, s3://")
         self._build(
-            [dataset.starting_at(here) for dataset in datasets],
+            found,
             cache_dir=config.cache_dir(cache_dir, os.environ, None),
             storage=storage,
             cache=cache,
@@ -103,7 +114,7 @@ class Catalog(CoreCatalog):
         file = config.find_catalog(None, path, os.environ)
         # By name: it brings the YAML parser, 30 ms that a catalog made in Python has no use for.
         manifest = importlib.import_module("datacachalog.manifest")
-        declared: Manifest = manifest.load(file, os.environ)
+        declared: Manifest = manifest.load(file, os.environ, serves)
         catalog = cls.__new__(cls)
         catalog._build(  # noqa: SLF001 - our own class
             list(declared.datasets),
@@ -118,9 +129,26 @@ class Catalog(CoreCatalog):
         """The folder of the catalog file, where its relative paths start."""
         return None if self.file is None else self.file.parent
 
+    def __repr__(self) -> str:
+        where = "" if self.file is None else f"{str(self.file)!r}, "
+        return f"Catalog({where}{len(self)} {'dataset' if len(self) == 1 else 'datasets'})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Clients, locks and displays do not travel to other processes: each builds its own.
         return _rebuilt, (type(self), self._recipe)
+
+
+def serves(scheme: str) -> bool:
+    """Whether there is a storage adapter for a scheme, built in or of another package.
+
+    >>> serves("s3"), serves("gopher")
+    (True, False)
+    """
+    if scheme in _BUILT_IN:
+        return True
+    # By name: importing it takes 20 ms, and only unknown schemes need it.
+    metadata = importlib.import_module("importlib.metadata")
+    return bool(metadata.entry_points(group=ENTRY_POINTS, name=scheme))
 
 
 def _rebuilt(kind: type[Catalog], recipe: dict[str, Any]) -> Catalog:

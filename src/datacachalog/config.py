@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import stat
+from contextlib import suppress
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,11 @@ from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundErro
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 CATALOG_FILE = "catalog.yaml"
 
+_MISSPELT = {"catalog.yaml", "catalog.yml", "catalogue.yaml", "catalogue.yml"}  # in any case
 _NO = {"0", "false", "no", "off"}
 _YES = {"1", "true", "yes", "on"}
 
@@ -54,7 +56,7 @@ def find_catalog(
 def _named(path: Path, by: str) -> Path:
     file = path / CATALOG_FILE if _is(stat.S_ISDIR, path) else path
     if not _is(stat.S_IFMT, file):
-        raise CatalogNotFoundError(f"at {str(file)!r}{by}")
+        raise CatalogNotFoundError(f"at {str(file)!r}{by}", _misspelt([file.parent]))
     return file
 
 
@@ -63,10 +65,22 @@ def _nearest(start: Path | None) -> Path:
         folder = Path(normpath((start or Path()).absolute()))
     except FileNotFoundError:
         raise CatalogNotFoundError("in the current folder, which was removed") from None
-    for each in (folder, *folder.parents):
+    folders = (folder, *folder.parents)
+    for each in folders:
         if _is(stat.S_ISREG, each / CATALOG_FILE):
             return each / CATALOG_FILE
-    raise CatalogNotFoundError(f"in {str(folder)!r} or in a folder above it")
+    where = f"in {str(folder)!r} or in a folder above it"
+    raise CatalogNotFoundError(where, _misspelt(folders))
+
+
+def _misspelt(folders: Iterable[Path]) -> str | None:
+    """The nearest file whose name is nearly right."""
+    for folder in folders:
+        with suppress(OSError, ValueError):  # one that may not be looked into, or is none
+            for file in sorted(folder.iterdir()):
+                if file.name.lower() in _MISSPELT and file.name != CATALOG_FILE:
+                    return str(file)
+    return None
 
 
 def _is(kind: Callable[[int], int], path: Path) -> bool:
@@ -125,5 +139,4 @@ def progress_wanted(
     wish = environ.get("DATACACHALOG_PROGRESS", "").lower()
     if wish in _NO | _YES:
         return wish in _YES
-    in_ci = environ.get("CI", "").lower() not in {"", *_NO}
-    return stream_isatty and not in_ci
+    return stream_isatty and environ.get("CI", "").lower() in {"", *_NO}

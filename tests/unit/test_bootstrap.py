@@ -26,9 +26,11 @@ from datacachalog import (
     Freshness,
     Outcome,
     UnsupportedSchemeError,
+    bootstrap,
 )
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.memory import MemoryCache
+from datacachalog.adapters.storage import registry
 from datacachalog.adapters.storage.memory import MemoryStorage
 
 HEAVY = {"boto3", "botocore", "obstore", "pyarrow", "duckdb", "pydantic", "rich", "typer"}
@@ -129,16 +131,21 @@ class TestFromDatasets:
 
         assert before <= catalog.obtain("a").entry.checked_at <= datetime.now(UTC)
 
-    def test_an_unknown_scheme_is_told_when_it_is_used(self):
-        catalog = Catalog([Dataset("a", "nope://lake/a.csv")])
+    def test_a_scheme_that_nothing_serves_is_told_at_once(self):
+        with pytest.raises(UnsupportedSchemeError, match="no storage adapter for 'nope://lake/a"):
+            Catalog([Dataset("b", "b.csv"), Dataset("a", "nope://lake/a.csv")])
 
-        with pytest.raises(UnsupportedSchemeError):
-            catalog.fetch("a")
+    def test_a_storage_that_was_given_may_serve_any_scheme(self):
+        assert 1 == len(Catalog([Dataset("a", "nope://lake/a")], storage=MemoryStorage()))
 
-    def test_the_status_of_an_unknown_scheme_is_its_error(self):
-        [status] = Catalog([Dataset("a", "nope://lake/a.csv")]).status()
+    def test_what_is_said_to_be_built_in_is(self):
+        assert set(registry._BUILT_IN) == bootstrap._BUILT_IN
 
-        assert isinstance(status.error, UnsupportedSchemeError)
+    def test_it_says_how_much_it_holds(self):
+        one, two = Dataset("a", "a.csv"), Dataset("b", "b.csv")
+
+        assert "Catalog(1 dataset)" == repr(Catalog([one]))
+        assert "Catalog(2 datasets)" == repr(Catalog([one, two]))
 
 
 class TestOpen:
@@ -206,6 +213,21 @@ class TestOpen:
         identity = catalog.storage.identity(catalog["customers"].source)
 
         assert "http://127.0.0.1:9000" in identity
+
+    def test_it_says_which_file_it_is_of(self, project):
+        file = str(project / "catalog.yaml")
+
+        assert f"Catalog({file!r}, 2 datasets)" == repr(Catalog.open(project))
+
+    def test_sources_that_nothing_serves_are_mistakes_of_the_file(self, elsewhere):
+        (elsewhere / "catalog.yaml").write_text(
+            "version: 1\ndatasets:\n  a: {source: gs://b/a}\n  b: {source: https://h/b}\n"
+        )
+
+        with pytest.raises(CatalogInvalidError) as caught:
+            Catalog.open()
+
+        assert ["catalog.yaml:3", "catalog.yaml:4"] == [one[:14] for one in caught.value.problems]
 
     def test_a_folder_that_was_removed_has_no_catalog(self, elsewhere):
         elsewhere.rmdir()

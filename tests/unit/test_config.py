@@ -108,6 +108,25 @@ class TestFindCatalog:
 
         assert f"no catalog.yaml in {str(tmp_path)!r} or in a folder above it" == str(caught.value)
 
+    @pytest.mark.parametrize("name", ["catalog.yml", "Catalog.YML", "catalogue.yaml"])
+    def test_a_name_that_is_nearly_right_is_told(self, tmp_path: Path, name: str):
+        (tmp_path / name).touch()
+        (tmp_path / "below").mkdir()
+
+        for start, named in ((tmp_path / "below", None), (None, tmp_path)):
+            with pytest.raises(CatalogNotFoundError) as caught:
+                find_catalog(start, named, {})
+
+            assert str(tmp_path / name) == caught.value.similar
+
+    def test_other_names_are_not_taken_for_it(self, tmp_path: Path):
+        (tmp_path / "data.yml").touch()
+
+        with pytest.raises(CatalogNotFoundError) as caught:
+            find_catalog(None, tmp_path, {})
+
+        assert None is caught.value.similar
+
     def test_a_current_folder_that_is_gone_has_no_catalog(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):

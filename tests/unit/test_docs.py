@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 SETUP = "python -m pip install --quiet uv && python -m uv run "
-README_COMMANDS = [f"{SETUP}catalog fetch customers", f"{SETUP}pytest"]
+README_COMMANDS = [f"{SETUP}--no-dev catalog fetch customers", f"{SETUP}pytest"]
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 NEEDED = sorted({needed for block in BLOCKS if (needed := block.value("needs"))})
 MODULES = sorted(
@@ -60,6 +60,16 @@ def sandbox(
 @pytest.mark.parametrize("page", pages())
 def test_the_examples_of_a_page_run(page, sandbox):
     run_page(page, sandbox, with_s3=False)
+
+
+def test_the_quickstart_works_in_a_folder_of_its_own(sandbox):
+    before = {path: path.read_bytes() for path in sandbox.shop.rglob("*") if path.is_file()}
+
+    run_page("docs/quickstart.md", sandbox, with_s3=False)
+
+    found = {path: path.read_bytes() for path in sandbox.shop.rglob("*") if path.is_file()}
+    assert before == found
+    assert {".cache", "Library", "shop"} >= {path.name for path in sandbox.home.iterdir()}
 
 
 @pytest.mark.parametrize("module", NEEDED)

@@ -57,16 +57,17 @@ class Display(Protocol):
         """Shows this instead of what was there."""
         ...
 
-    def erase(self) -> None:
-        """Leaves the screen as it was before."""
+    def erase(self, last: Picture | None) -> None:
+        """Shows how it ended, if that is known, and leaves the screen as it was before."""
         ...
 
 
 class RichProgress:
     """A `ProgressPort` that draws on `console`, which is standard error unless given.
 
-    Nothing is drawn of a batch that ends within 0.2 s, more than ten times a second, or after the
-    last transfer has ended. Used as a context, it is silent from its end on, whatever still moves.
+    Nothing is drawn of a batch that ends within 0.2 s, or more than ten times a second. The end of
+    the last transfer is drawn, and then nothing. Used as a context, it is silent from its end on,
+    whatever still moves.
 
     >>> with RichProgress() as progress, progress.transfer("customers") as transfer:
     ...     transfer.total(1024)
@@ -125,12 +126,13 @@ class RichProgress:
     def end(self, number: int) -> None:
         """Counts a transfer as ended; the last one takes the display with it."""
         with self._lock:
+            last = self._batch.picture()
             self._batch.end(number)
             if self._batch.is_moving:
                 return
             self._moving.clear()
             self._idle_since = self._clock()
-        self._erase()
+        self._erase(last)
 
     def draw(self) -> None:
         """Draws what moves now, if anything does."""
@@ -161,11 +163,11 @@ class RichProgress:
                 if self._clock() - self._batch_began >= _DELAY_S:
                     self.draw()
 
-    def _erase(self) -> None:
+    def _erase(self, last: Picture | None = None) -> None:
         with self._drawing, suppress(OSError, ValueError):
             display, self._display = self._display, None
             if display is not None:
-                display.erase()
+                display.erase(last)
 
 
 class _Following:

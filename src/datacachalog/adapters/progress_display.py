@@ -51,6 +51,15 @@ class RichDisplay:
         self._live.start()
 
     def draw(self, picture: Picture) -> None:
+        self._show(picture)
+        self._live.refresh()
+
+    def erase(self, last: Picture | None = None) -> None:
+        if last is not None:
+            self._show(last)
+        self._live.stop()  # which draws once more before it erases
+
+    def _show(self, picture: Picture) -> None:
         numbers = {row.number for row in picture.rows}
         for number in [one for one in self._lines if one not in numbers]:
             self._progress.remove_task(self._lines.pop(number))
@@ -66,10 +75,6 @@ class RichDisplay:
             completed=picture.moved_bytes,
             visible=picture.begun > 1,
         )
-        self._live.refresh()
-
-    def erase(self) -> None:
-        self._live.stop()
 
 
 class _SpeedColumn(ProgressColumn):

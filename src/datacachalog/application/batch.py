@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+import importlib
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from datacachalog.domain.errors import DatacachalogError
 
@@ -33,12 +33,21 @@ def for_each(
     if executor is not None:
         return _gather(work, unique, executor)
     workers = max(1, min(max_workers or DEFAULT_WORKERS, len(unique)))
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="datacachalog")
+    pool = _futures().ThreadPoolExecutor(workers, thread_name_prefix="datacachalog")
     try:
         return _gather(work, unique, pool)
     finally:
         # Everything is done here, unless a bug or Ctrl-C ended it: then nobody waits for the rest.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def works_elsewhere(executor: Executor | None) -> bool:
+    """Whether an executor's work is done in other processes, as far as can be told."""
+    return executor is not None and not isinstance(executor, _futures().ThreadPoolExecutor)
+
+
+def _futures() -> Any:
+    return importlib.import_module("concurrent.futures")  # by name: it takes 5 ms, with `logging`
 
 
 def _gather(

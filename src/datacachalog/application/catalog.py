@@ -6,14 +6,13 @@ choosing adapters is not here but in `datacachalog.bootstrap`.
 
 from __future__ import annotations
 
-import difflib
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+import importlib
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from datacachalog.application.batch import for_each
+from datacachalog.application.batch import for_each, works_elsewhere
 from datacachalog.application.results import DatasetStatus, Fetched, Outcome, PushResult, State
 from datacachalog.domain.errors import (
     CacheError,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
-    from datetime import datetime
 
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Expected, ObjectInfo
@@ -84,9 +82,13 @@ class CoreCatalog:
         return tuple(self._datasets.values())
 
     def __getitem__(self, name: str) -> Dataset:
+        if not isinstance(name, str):
+            raise TypeError(f"a dataset is asked for by its name, a str, not {name!r}")
         try:
             return self._datasets[name]
         except KeyError:
+            # By name: it takes 1 ms to import, and only mistakes need it.
+            difflib = importlib.import_module("difflib")
             close = difflib.get_close_matches(name, self._datasets, n=2)
             raise DatasetNotFoundError(name, tuple(close)) from None
 
@@ -146,6 +148,8 @@ class CoreCatalog:
         if as_of is not None:
             if version is not None:
                 raise ValueError("give version or as_of, not both")
+            if not isinstance(as_of, datetime):
+                raise TypeError(f"as_of must be a datetime with a timezone, not {as_of!r}")
             if as_of.tzinfo is None:
                 raise ValueError("as_of must be aware: give it a timezone")
             return self._obtain_as_of(dataset, as_of, shown)
@@ -200,11 +204,11 @@ class CoreCatalog:
         progress: ProgressPort | None = None,
     ) -> dict[str, Fetched]:
         """What `fetch_all` does, told in full."""
-        if executor is not None and not isinstance(executor, ThreadPoolExecutor):
+        if works_elsewhere(executor):
             progress = SilentProgress()  # nothing to show from inside another process
         work = partial(self.obtain, refresh=refresh, progress=progress)
         results, failures = for_each(
-            work, self if names is None else names, max_workers=max_workers, executor=executor
+            work, self._all_or(names), max_workers=max_workers, executor=executor
         )
         if failures:
             raise FetchAllError(failures, {name: one.path for name, one in results.items()})
@@ -265,7 +269,7 @@ class CoreCatalog:
         Stores are asked in parallel. One that does not answer gives `State.UNKNOWN` and its
         error; only an unknown name raises.
         """
-        wanted = tuple(self) if names is None else tuple(self[name].name for name in names)
+        wanted = tuple(self[name].name for name in self._all_or(names))
         results, _ = for_each(self._status_of, wanted)
         return tuple(results[name] for name in wanted)
 
@@ -280,6 +284,11 @@ class CoreCatalog:
         """
         source = self[name].source
         return self.cache.forget(self.storage.identity(source), source)
+
+    def _all_or(self, names: Iterable[str] | None) -> Iterable[str]:
+        if isinstance(names, str):
+            raise TypeError(f"names must be several, such as [{names!r}], not one str")
+        return self if names is None else names
 
     def _obtain_current(
         self, dataset: Dataset, progress: ProgressPort, *, refresh: bool

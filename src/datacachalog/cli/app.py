@@ -7,6 +7,7 @@ Otherwise `catalog fetch` would pay for `catalog doctor`.
 from __future__ import annotations
 
 import difflib
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import Final, cast
@@ -30,8 +31,9 @@ _COMMANDS: Final = (
 )
 
 _EPILOG: Final = (
-    'Completion of commands and names: put eval "$(_CATALOG_COMPLETE=bash_source catalog)" '
-    "into ~/.bashrc, or the same with zsh_source into ~/.zshrc."
+    "Completion of commands and names: put this line into ~/.bashrc, or the same with zsh_source "
+    "into ~/.zshrc:\n\n"
+    '\b\n  eval "$(_CATALOG_COMPLETE=bash_source catalog)"'  # \b: a line to copy is not wrapped
 )
 
 
@@ -57,11 +59,9 @@ class CommandsByName(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click calls it so
-    if asked and not ctx.resilient_parsing:
-        metadata = import_module("importlib.metadata")  # by name: it takes 20 ms
-        click.echo(f"catalog {metadata.version('datacachalog')}")
-        ctx.exit()
+def _print_version(*, as_json: bool) -> None:
+    found = import_module("importlib.metadata").version("datacachalog")  # by name: it takes 20 ms
+    click.echo(json.dumps({"version": found}, indent=2) if as_json else f"catalog {found}")
 
 
 @click.group(
@@ -85,14 +85,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) ->
 )
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no notices, only errors.")
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Print the version.",
-)
+@click.option("--version", is_flag=True, help="Print the version.")
 @click.pass_context
 def app(
     ctx: click.Context,
@@ -101,8 +94,12 @@ def app(
     cache_dir: Path | None,
     as_json: bool,
     quiet: bool,
+    version: bool,
 ) -> None:
     """Name a dataset once, get a verified local path anywhere."""
+    if version:
+        _print_version(as_json=as_json)
+        ctx.exit()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(ExitCode.USAGE)

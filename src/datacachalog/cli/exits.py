@@ -51,15 +51,15 @@ class UsageError(errors.CatalogError):
     code = "usage"
 
     def __init__(self, message: str, hint: str | None = None) -> None:
+        self._message, self._advice = message, hint
         super().__init__(message, hint)
-        self._message, self._hint = message, hint
 
     def __str__(self) -> str:
         return self._message
 
     @property
     def hint(self) -> str | None:
-        return self._hint
+        return self._advice
 
 
 _CODES: dict[type[errors.DatacachalogError], ExitCode] = {

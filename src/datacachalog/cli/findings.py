@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from datacachalog import config, manifest
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.disk import cache_errors
+from datacachalog.bootstrap import serves
 from datacachalog.cli.messages import record as error_record
 from datacachalog.cli.text import size
 from datacachalog.domain.errors import DatacachalogError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datacachalog.cli.output import JsonValue
     from datacachalog.manifest import Manifest
 
+_TOLD: Final = ("datacachalog", "python", "obstore", "boto3")
 _PACKAGES: Final = ("obstore", "boto3", "botocore", "blake3", "pyyaml", "click", "rich")
 _TELLING: Final = ("DATACACHALOG_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -56,7 +58,8 @@ def versions() -> Finding:
         "platform": platform.platform(),
         **{package: _version(package) for package in _PACKAGES},
     }
-    said = ", ".join(f"{name} {number}" for name, number in found.items())
+    told = [f"{name} {found[name]}" for name in _TOLD if found.get(name)]
+    said = ", ".join([*told, f"{platform.system()} {platform.machine()}"])
     return Finding("versions", said, found)
 
 
@@ -87,7 +90,7 @@ def catalog_file(
     try:
         file = config.find_catalog(None, options.catalog, environ)
         details["file"] = str(file)
-        declared = manifest.load(file, environ)
+        declared = manifest.load(file, environ, serves)
     except DatacachalogError as error:
         return Finding("catalog", str(error), details, error), None
     count = len(declared.datasets)
@@ -107,12 +110,12 @@ def cache_folder(
     except DatacachalogError as error:
         return Finding("cache", str(error), {"set_by": set_by}, error)
     sizes = [entry.info.size_bytes for entry in cache.entries()]
+    copies = f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'}"
     free = cache.free_bytes()
     locks = "" if has_locks else "; its file system has no locks: downloads may be done twice"
     return Finding(
         "cache",
-        f"{cache.root} ({set_by}), {len(sizes)} copies, {size(sum(sizes))}, "
-        f"{size(free)} free{locks}",
+        f"{cache.root} ({set_by}), {copies}, {size(sum(sizes))}, {size(free)} free{locks}",
         {
             "dir": str(cache.root),
             "set_by": set_by,

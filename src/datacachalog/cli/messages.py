@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datacachalog.cli.text import escaped, has_colour, painted
 from datacachalog.domain.errors import FetchAllError
@@ -19,6 +20,8 @@ from datacachalog.domain.errors import FetchAllError
 if TYPE_CHECKING:
     from datacachalog.cli.output import JsonValue
     from datacachalog.domain.errors import DatacachalogError
+
+_AS_IN_PYTHON: Final = re.compile(r'expect="(\w+)"|catalog\.(\w+)\(\)')
 
 
 def say(message: str) -> None:
@@ -42,8 +45,9 @@ def tell(error: DatacachalogError, *, as_json: bool) -> None:
     _write(f"{_label('error', 'red')} {_summary(error)}")
     for name, failure in error.failures.items():
         _write(f"  {escaped(name)}: {_lines(str(failure))}")
-    for hint in dict.fromkeys(one.hint for one in error.failures.values() if one.hint):
-        _write(f"{_label('hint', 'cyan')} {_lines(hint)}")
+    for hint, names in error.hints.items():
+        whose = "" if hint == error.hint else f" for {escaped(', '.join(names))}"
+        _write(f"{_label(f'hint{whose}', 'cyan')} {_lines(_as_typed(hint))}")
 
 
 def interrupted(*, as_json: bool) -> None:
@@ -72,7 +76,7 @@ def record(error: DatacachalogError) -> dict[str, JsonValue]:
     told: dict[str, JsonValue] = {
         "code": error.code,
         "message": _summary(error),
-        "hint": error.hint,
+        "hint": hint_of(error),
     }
     if notes := _notes(error):
         told["notes"] = notes
@@ -81,12 +85,28 @@ def record(error: DatacachalogError) -> dict[str, JsonValue]:
     return told
 
 
+def hint_of(error: DatacachalogError) -> str | None:
+    """What to do next, in the words of the command line.
+
+    >>> from datacachalog.domain.errors import ConflictError
+    >>> hint_of(ConflictError("s3://lake/a", '"1"', "absent"))
+    "it was deleted; to make it anew, push with '--expect absent'"
+    """
+    return None if error.hint is None else _as_typed(error.hint)
+
+
+def _as_typed(hint: str) -> str:
+    return _AS_IN_PYTHON.sub(
+        lambda found: f"'--expect {found[1]}'" if found[1] else f"'catalog {found[2]}'", hint
+    )
+
+
 def _tell_one(error: DatacachalogError) -> None:
     _write(f"{_label('error', 'red')} {_lines(str(error))}")
     for note in _notes(error):
         _write(f"{_label('note', 'cyan')} {_lines(note)}")
-    if error.hint:
-        _write(f"{_label('hint', 'cyan')} {_lines(error.hint)}")
+    if hint := hint_of(error):
+        _write(f"{_label('hint', 'cyan')} {_lines(hint)}")
 
 
 def _summary(error: DatacachalogError) -> str:
@@ -94,7 +114,9 @@ def _summary(error: DatacachalogError) -> str:
 
 
 def _notes(error: DatacachalogError) -> list[str]:
-    return list(getattr(error, "__notes__", ()))
+    """What was said of it besides; its hints are notes too, for whoever sees a traceback."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    return [note for note in notes if not note.startswith(("hint: ", "hint for "))]
 
 
 def _lines(message: str) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,7 +106,7 @@ class Output:
                 self._write("\t".join(map(_plain, row)))
 
     def facts(self, facts: Iterable[tuple[str, Cell]], record: JsonValue) -> None:
-        """Writes names, and what each is; a person is not shown what is not known."""
+        """Writes names, and what each is, wrapped; a person is not shown what is not known."""
         if self._as_json:
             self._write_json(record)
         elif self._is_terminal:
@@ -113,10 +114,18 @@ class Output:
             longest = max(width(name) for name, _ in known)
             for name, cell in known:
                 label = self._painted(text.padded(name, longest), "dim")
-                self._write(f"{label}{_GAP}{self._coloured(cell, self._human(cell))}")
+                first, *more = self._wrapped(self._human(cell), longest + len(_GAP))
+                self._write(f"{label}{_GAP}{self._coloured(cell, first)}")
+                for line in more:
+                    self._write(f"{' ' * longest}{_GAP}{self._coloured(cell, line)}")
         else:
             for name, fact in facts:
                 self._write(f"{name}\t{_plain(fact)}")
+
+    def _wrapped(self, words: str, indent: int) -> list[str]:
+        """Lines that fit right of `indent`; a word that is longer, such as a path, stays whole."""
+        room = max(_LEAST_COLUMNS, self._columns - indent)
+        return textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False) or [words]
 
     def _write(self, line: str) -> None:
         with output_errors():

@@ -47,6 +47,11 @@ class Session:
         """The catalog that the options, the environment or the current folder lead to."""
         return Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
 
+    def say_if_empty(self, catalog: Catalog) -> None:
+        """Tells people why they see nothing."""
+        if not catalog.datasets:
+            self.say(f"{catalog.file} has no datasets; add some below 'datasets:'")
+
     def cache(self) -> DirectoryCache:
         """The cache of that catalog; where none was named and none is near, the user's own."""
         try:

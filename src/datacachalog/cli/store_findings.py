@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datacachalog.ports import StoragePort
 
 _TIMEOUT_S: Final = 20.0
+_NOT_TOLD: Final = {"identity", "seconds"}  # to people: the one is for the cache, the other rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,9 @@ def _finding(
     details: Mapping[str, JsonValue],
     error: DatacachalogError | None,
 ) -> Finding:
-    answer = f"{store.address} answers" if error is None else str(error)
-    shown = [f"{key} {value}" for key, value in details.items() if value is not None]
+    answer = str(error) if error else f"{store.address} answers in {details['seconds']:.2g} s"
+    told = {key: value for key, value in details.items() if key not in _NOT_TOLD}
+    shown = [f"{key} {value}" for key, value in told.items() if value is not None]
     known = {"store": str(store.address), "datasets": len(named), **details}
     return Finding("store", "; ".join([answer, *shown]), known, error)
 

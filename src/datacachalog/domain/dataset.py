@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import PurePath
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# `s3:/lake/a` (as pathlib makes it of an address), `s3:lake/a`, `s3//lake/a`; not `C:/a`.
+_NO_ADDRESS = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)|(s3[an]?|gs|https?|file)(?::(?!/)|//)", re.IGNORECASE
+)
 
 
 def name_problem(name: str) -> str | None:
@@ -35,6 +39,11 @@ def source_problem(text: str) -> str | None:
     >>> source_problem("s3://lake/2024/*.parquet")
     'is a pattern; datasets of many files are not supported yet'
     """
+    if text == "~" or text.startswith("~/"):
+        return "begins with '~', which means nothing here; write the path in full"
+    if match := _NO_ADDRESS.match(text):
+        scheme = match[1] or match[2]
+        return f"has no '://' after {scheme!r}; if it is a path, begin it with './'"
     if any(c in text for c in "*?[]"):
         return "is a pattern; datasets of many files are not supported yet"
     if "{" in text or "}" in text:

@@ -44,11 +44,18 @@ class DatacachalogError(Exception):
     """Anything that datacachalog refuses or could not do."""
 
     code: ClassVar[str] = "error"
+    _hint: ClassVar[str | None] = None
+
+    def __init__(self, *args: object) -> None:
+        """Has tracebacks end in the hint; attributes that it speaks of are to be set before."""
+        super().__init__(*args)
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")
 
     @property
     def hint(self) -> str | None:
         """What to do next, as one sentence without a full stop; None where nothing helps."""
-        return None
+        return self._hint
 
 
 class CatalogError(DatacachalogError):
@@ -62,15 +69,18 @@ class CatalogNotFoundError(CatalogError):
 
     code = "catalog-not-found"
 
-    def __init__(self, where: str) -> None:
-        super().__init__(where)
-        self.where = where
+    def __init__(self, where: str, similar: str | None = None) -> None:
+        """`similar` is a file that was found there, whose name is nearly right."""
+        self.where, self.similar = where, similar
+        super().__init__(where, similar)
 
     def __str__(self) -> str:
         return f"no catalog.yaml {self.where}"
 
     @property
     def hint(self) -> str:
+        if self.similar is not None:
+            return f"{self.similar!r} is there: call it catalog.yaml, or name it with --catalog"
         return "run 'catalog init' to start one, or name it with --catalog or DATACACHALOG_CATALOG"
 
 
@@ -78,19 +88,16 @@ class CatalogInvalidError(CatalogError):
     """The catalog file breaks its format; every problem is listed at once."""
 
     code = "catalog-invalid"
+    _hint = "'catalog init DIR' writes a catalog that names every key, to compare with"
 
     def __init__(self, file: str, problems: tuple[str, ...]) -> None:
-        super().__init__(file, problems)
         self.file, self.problems = file, problems
+        super().__init__(file, problems)
 
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return self.problems[0]
         return f"{len(self.problems)} mistakes in {self.file}\n  " + "\n  ".join(self.problems)
-
-    @property
-    def hint(self) -> str:
-        return "the format is described in docs/reference/catalog-yaml.md"
 
 
 class DatasetNotFoundError(CatalogError):
@@ -99,8 +106,8 @@ class DatasetNotFoundError(CatalogError):
     code = "dataset-not-found"
 
     def __init__(self, name: str, suggestions: tuple[str, ...] = ()) -> None:
-        super().__init__(name, suggestions)
         self.name, self.suggestions = name, suggestions
+        super().__init__(name, suggestions)
 
     def __str__(self) -> str:
         return f"dataset {self.name!r} is not in the catalog"
@@ -118,8 +125,8 @@ class DatasetNameError(CatalogError):
     code = "dataset-name"
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
         self.name, self.problem = name, problem
+        super().__init__(name, problem)
 
     def __str__(self) -> str:
         return f"dataset name {self.name!r} {self.problem}"
@@ -129,17 +136,14 @@ class ReadOnlyDatasetError(CatalogError):
     """The catalog says that this dataset is not to be pushed."""
 
     code = "read-only-dataset"
+    _hint = "its entry in catalog.yaml says 'push: false'"
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
         self.name = name
+        super().__init__(name)
 
     def __str__(self) -> str:
         return f"dataset {self.name!r} may not be pushed"
-
-    @property
-    def hint(self) -> str:
-        return "its entry in catalog.yaml says 'push: false'"
 
 
 class InvalidUriError(CatalogError):
@@ -148,8 +152,8 @@ class InvalidUriError(CatalogError):
     code = "invalid-uri"
 
     def __init__(self, uri: str, problem: str) -> None:
-        super().__init__(uri, problem)
         self.uri, self.problem = uri, problem
+        super().__init__(uri, problem)
 
     def __str__(self) -> str:
         return f"source {self.uri!r} {self.problem}"
@@ -159,27 +163,25 @@ class SettingError(CatalogError):
     """A variable of the environment, or of a vendor's file, is not what it has to be."""
 
     code = "setting"
+    _hint = "'catalog doctor' shows the settings that are in force"
 
     def __init__(self, name: str, problem: str) -> None:
-        super().__init__(name, problem)
         self.name, self.problem = name, problem
+        super().__init__(name, problem)
 
     def __str__(self) -> str:
         return f"{self.name} {self.problem}"
-
-    @property
-    def hint(self) -> str:
-        return "'catalog doctor' shows the settings that are in force"
 
 
 class LocalFileError(CatalogError):
     """A file that was to be pushed cannot be read as one."""
 
     code = "local-file"
+    _hint = "name one file that can be read; a relative path starts at the current folder"
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(path, problem)
         self.path, self.problem = path, problem
+        super().__init__(path, problem)
 
     def __str__(self) -> str:
         return f"cannot push {self.path!r}: {self.problem}"
@@ -191,8 +193,8 @@ class StorageError(DatacachalogError):
     code = "storage"
 
     def __init__(self, uri: str, detail: str = "") -> None:
-        super().__init__(uri, detail)
         self.uri, self.detail = uri, detail
+        super().__init__(uri, detail)
 
     def __str__(self) -> str:
         return f"{self.uri!r}: {self.detail}"
@@ -208,6 +210,8 @@ class ObjectNotFoundError(StorageError):
 
     @property
     def hint(self) -> str:
+        if "no bucket" in self.detail:
+            return "check the bucket's name and the endpoint, which 'catalog doctor' shows"
         return "check the source in catalog.yaml, and that it was not deleted or renamed"
 
 
@@ -215,17 +219,14 @@ class VersionNotFoundError(StorageError):
     """The object exists, but has no such version, or had none at that time."""
 
     code = "version-not-found"
+    _hint = "'catalog versions NAME' lists the versions that the store keeps"
 
     def __str__(self) -> str:
         return f"{self.uri!r} has no version {self.detail}"
 
-    @property
-    def hint(self) -> str:
-        return "'catalog versions NAME' lists the versions that the store keeps"
-
 
 class NotAnObjectError(StorageError):
-    """The source is a folder, where one object was expected."""
+    """The source is a folder, a device or a pipe, where one object was expected."""
 
     code = "not-an-object"
 
@@ -234,48 +235,41 @@ class NotAnObjectError(StorageError):
 
     @property
     def hint(self) -> str:
-        return "name one file in it; datasets of many files are not supported yet"
+        if self.detail in {"", "a folder"}:
+            return "name one file in it; datasets of many files are not supported yet"
+        return "write what comes out of it to a file, and name that one"
 
 
 class StorageAccessError(StorageError):
     """The store refuses these credentials, or there are none."""
 
     code = "storage-access"
+    _hint = "'catalog doctor' shows which credentials are used; 'anonymous: true' uses none"
 
     def __str__(self) -> str:
         return f"access to {self.uri!r} was refused: {self.detail}"
-
-    @property
-    def hint(self) -> str:
-        return "'catalog doctor' shows which credentials are used; 'anonymous: true' uses none"
 
 
 class StorageUnavailableError(StorageError):
     """The store cannot be reached, or is failing, after all retries."""
 
     code = "storage-unavailable"
+    _hint = "check the network and the endpoint; 'catalog doctor' tries each store"
 
     def __str__(self) -> str:
         return f"{self.uri!r} cannot be reached: {self.detail}"
-
-    @property
-    def hint(self) -> str:
-        return "check the network and the endpoint; 'catalog doctor' tries each store"
 
 
 class RemoteChangedError(StorageError):
     """The object kept changing while it was read, so no consistent copy could be made."""
 
     code = "remote-changed"
+    _hint = "try again when whoever writes it has finished"
 
     def __str__(self) -> str:
         return f"{self.uri!r} changed while it was read" + (
             f" ({self.detail})" if self.detail else ""
         )
-
-    @property
-    def hint(self) -> str:
-        return "try again when whoever writes it has finished"
 
 
 class UnsupportedSchemeError(StorageError):
@@ -288,6 +282,8 @@ class UnsupportedSchemeError(StorageError):
 
     @property
     def hint(self) -> str:
+        if self.uri.startswith(("s3a://", "s3n://")):
+            return "did you mean 's3://'?"
         return "a package that provides it registers in the entry-point group datacachalog.storage"
 
 
@@ -303,25 +299,32 @@ class ConflictError(DatacachalogError):
     code = "conflict"
 
     def __init__(self, uri: str, expected: str, found: str = "another revision") -> None:
-        super().__init__(uri, expected, found)
         self.uri, self.expected, self.found = uri, expected, found
+        super().__init__(uri, expected, found)
 
     def __str__(self) -> str:
         return f"{self.uri!r} was to be {self.expected}, but is {self.found}; nothing was pushed"
 
     @property
     def hint(self) -> str:
-        return "fetch the newer revision and merge, or overwrite it by expecting 'any'"
+        if self.found == "absent":
+            return 'it was deleted; to make it anew, push with expect="absent"'
+        if self.expected == "absent":
+            mine = 'it is there already; push with expect="cached" after catalog.fetch()'
+        else:
+            mine = "bring your change into what catalog.fetch() gives now, and push that"
+        return f'{mine}, or overwrite whatever is there with expect="any"'
 
 
 class CacheError(DatacachalogError):
     """The local cache could not do its part."""
 
     code = "cache"
+    _hint = "name another folder: --cache-dir, DATACACHALOG_CACHE_DIR or cache.dir in catalog.yaml"
 
     def __init__(self, path: str, detail: str = "") -> None:
-        super().__init__(path, detail)
         self.path, self.detail = path, detail
+        super().__init__(path, detail)
 
     def __str__(self) -> str:
         return f"the cache at {self.path!r} cannot be used: {self.detail}"
@@ -331,13 +334,10 @@ class CacheFullError(CacheError):
     """The disk or quota of the cache is used up."""
 
     code = "cache-full"
+    _hint = "free space ('catalog cache clear'), or move it: --cache-dir, DATACACHALOG_CACHE_DIR"
 
     def __str__(self) -> str:
         return f"the cache at {self.path!r} is full: {self.detail}"
-
-    @property
-    def hint(self) -> str:
-        return "free space with 'catalog cache clear', or move it with DATACACHALOG_CACHE_DIR"
 
 
 class CachePermissionError(CacheError):
@@ -345,15 +345,12 @@ class CachePermissionError(CacheError):
 
     code = "cache-permission"
 
-    @property
-    def hint(self) -> str:
-        return "choose a folder of your own with DATACACHALOG_CACHE_DIR or cache.dir"
-
 
 class IntegrityError(CacheError):
     """Bytes are not what they are recorded or declared to be."""
 
     code = "integrity"
+    _hint = "fetch it again; if that does not help, the store or the disk is damaged"
 
     def __str__(self) -> str:
         return f"{self.path!r} does not hold the bytes it should: {self.detail}"
@@ -370,8 +367,11 @@ class FetchAllError(DatacachalogError):
     def __init__(
         self, failures: Mapping[str, DatacachalogError], paths: Mapping[str, Path]
     ) -> None:
-        super().__init__(failures, paths)
         self.failures, self.paths = failures, paths
+        super().__init__(failures, paths)
+        if self.hint is None:
+            for hint, names in self.hints.items():
+                self.add_note(f"hint for {', '.join(names)}: {hint}")
 
     def __str__(self) -> str:
         total = len(self.failures) + len(self.paths)
@@ -381,5 +381,15 @@ class FetchAllError(DatacachalogError):
 
     @property
     def hint(self) -> str | None:
+        """The hint that all failures have in common."""
         hints = {error.hint for error in self.failures.values()}
         return hints.pop() if len(hints) == 1 else None
+
+    @property
+    def hints(self) -> dict[str, list[str]]:
+        """Every hint there is, and the names of the datasets that it is for."""
+        found: dict[str, list[str]] = {}
+        for name, error in self.failures.items():
+            if error.hint:
+                found.setdefault(error.hint, []).append(name)
+        return found

@@ -157,7 +157,10 @@ def _pairs(node: Node, place: Place, what: str) -> tuple[tuple[Scalar, Node], ..
     return ()
 
 
-_NO_SOURCE = r"~/|~$|datlake://|[A-Za-z0-9+.-]+://[^/]*@"
+_NO_SOURCE = (
+    r"~/|~$|datlake://|[A-Za-z0-9+.-]+://[^/]*@|"
+    r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)|(?:s3[an]?|gs|https?|file)(?::(?!/)|//)"
+)
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _FLAG_OR_REFERENCE: Final[Schema] = {
     "anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"\$\{"}]

@@ -17,7 +17,7 @@ from datacachalog.manifest.format import CATALOG
 from datacachalog.manifest.values import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from datacachalog.domain.storage_options import StorageOptions
@@ -39,8 +39,16 @@ class Manifest:
     storage: Mapping[str, StorageOptions]
 
 
-def load(file: Path, environ: Mapping[str, str]) -> Manifest:
+def _anything(_scheme: str) -> bool:
+    return True
+
+
+def load(
+    file: Path, environ: Mapping[str, str], serves: Callable[[str], bool] = _anything
+) -> Manifest:
     """What `file` says, with `environ` for the variables that it refers to.
+
+    `serves` tells whether there is a storage adapter for a scheme; sources on others are mistakes.
 
     Raises:
         CatalogNotFoundError: there is no such file.
@@ -49,7 +57,7 @@ def load(file: Path, environ: Mapping[str, str]) -> Manifest:
     name = file.name if file.is_absolute() else str(file)
     problems = Problems()
     try:
-        values = _values(_content(file, name), Place("", problems, environ))
+        values = _values(_content(file, name), Place("", problems, environ, serves))
     except GaveUpError:
         values = {}
     if problems:

@@ -34,11 +34,15 @@ _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands, in the words of a message; it takes what is wrong with the value."""
+    """Where a value stands, in the words of a message; it takes what is wrong with the value.
+
+    `serves` tells whether there is a storage adapter for a scheme.
+    """
 
     name: str
     problems: Problems
     environ: Mapping[str, str]
+    serves: Callable[[str], bool]
 
     def at(self, key: str) -> Place:
         """The place of a key's value here."""
@@ -157,20 +161,24 @@ def source(node: Node, place: Place) -> Uri | None:
     except InvalidUriError as error:
         place.wrong(node.line, error.problem)
         return None
-    if problem := _source_problem(written, uri):
+    if problem := _source_problem(written, uri, place.serves):
         place.wrong(node.line, problem)
         return None
     return uri
 
 
-def _source_problem(written: str, uri: Uri) -> str | None:
+def _source_problem(written: str, uri: Uri, serves: Callable[[str], bool]) -> str | None:
     if uri.scheme == "datlake":
         return "is on 'datlake://', which is not supported yet"
-    if written == "~" or written.startswith("~/"):
-        return "begins with '~', which means nothing here; write the path in full"
     if uri.scheme != "file" and not uri.path:
         return "names no object, only where objects are"
-    return source_problem(written)
+    if problem := source_problem(written):
+        return problem
+    if serves(uri.scheme):
+        return None
+    if uri.scheme in {"s3a", "s3n"}:  # as Hadoop and Spark have it
+        return f"is on '{uri.scheme}://'; did you mean 's3://'?"
+    return f"is on '{uri.scheme}://', which no storage adapter serves; s3:// and paths are built in"
 
 
 def option(node: Node, place: Place) -> str | None:

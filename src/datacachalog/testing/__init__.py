@@ -3,7 +3,12 @@
 The contracts are pytest classes to subclass; pytest is imported nowhere else in datacachalog.
 """
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "datacachalog.testing needs pytest: pip install pytest", name=error.name
+    ) from error
 
 # Before they are imported, or else their assertions tell nothing of what they compared.
 pytest.register_assert_rewrite(

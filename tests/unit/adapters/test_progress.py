@@ -115,6 +115,28 @@ class TestDrawing:
         assert shown.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")
         assert shown.count("\n") == shown.count("\x1b[1A")
 
+    def test_the_end_is_drawn_before_it_is_erased(self, console, terminal):
+        progress = RichProgress(console)
+
+        with progress.transfer("customers") as transfer:
+            transfer.total(100 * MIB)
+            transfer.advance(83 * MIB)
+            progress.draw()
+            transfer.advance(17 * MIB)
+
+        assert "100.0/100.0 MiB" in frames(terminal)[-1]
+
+    def test_a_transfer_that_failed_is_not_drawn_as_if_it_were_whole(self, console, terminal):
+        progress = RichProgress(console)
+
+        number = progress.begin("customers", 100 * MIB)
+        progress.draw()
+        progress.advance(number, 83 * MIB)
+
+        progress.end(number)
+
+        assert "83.0/100.0 MiB" in frames(terminal)[-1]
+
     def test_nothing_is_drawn_before_the_size_is_known(self, console, terminal):
         progress = RichProgress(console)
 
@@ -170,7 +192,7 @@ class TestCounting:
             def draw(self, picture: Picture) -> None:
                 seen.append(picture)
 
-            def erase(self) -> None:
+            def erase(self, last: Picture | None) -> None:
                 pass
 
         monkeypatch.setattr("datacachalog.adapters.progress_display.RichDisplay", Album)

@@ -63,6 +63,19 @@ class TestNames:
 
         assert [] == storage.requests
 
+    @pytest.mark.parametrize("name", [None, 3, ["orders"], Dataset("orders", "mem://lake/orders")])
+    @pytest.mark.parametrize("use", ["fetch", "versions", "__getitem__"])
+    def test_what_is_no_name_is_refused_in_words(self, catalog, use, name):
+        with pytest.raises(TypeError, match="a dataset is asked for by its name, a str, not "):
+            getattr(catalog, use)(name)
+
+    @pytest.mark.parametrize("use", ["fetch_all", "obtain_all", "status"])
+    def test_one_name_is_not_taken_for_several(self, catalog, storage, use):
+        with pytest.raises(TypeError, match=r"must be several, such as \['orders'\], not one"):
+            getattr(catalog, use)("orders")
+
+        assert [] == storage.requests
+
     def test_two_datasets_of_one_name_are_refused(self, storage, cache, clock):
         twice = [Dataset("a", "mem://lake/1"), Dataset("a", "mem://lake/2")]
 

@@ -230,6 +230,14 @@ def test_a_time_without_a_timezone_is_refused(catalog, versioned):
     assert [] == versioned.requests
 
 
+@pytest.mark.parametrize("when", ["2026-01-01", NOON.date(), NOON.timestamp()])
+def test_what_is_no_time_is_refused_in_words(catalog, versioned, when):
+    with pytest.raises(TypeError, match="as_of must be a datetime with a timezone, not "):
+        catalog.fetch("orders", as_of=when)
+
+    assert [] == versioned.requests
+
+
 def test_versions_come_newest_first_as_the_store_tells_them(catalog, versioned, put):
     put(b"second")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from datacachalog.cli.main import run
@@ -66,6 +68,21 @@ def test_the_version_is_printed(catalog):
     code, stdout, _ = catalog("--version")
 
     assert (0, "catalog") == (code, stdout.split()[0])
+
+
+@pytest.mark.parametrize("args", [["--json", "--version"], ["--version", "--json"]])
+def test_the_version_is_json_where_that_is_asked_for(catalog, args):
+    code, stdout, _ = catalog(*args)
+
+    assert (0, ["version"]) == (code, list(json.loads(stdout)))
+
+
+def test_the_line_to_copy_for_completion_is_one_line(catalog, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+
+    lines = [line.strip() for line in catalog("--help").stdout.splitlines()]
+
+    assert 'eval "$(_CATALOG_COMPLETE=bash_source catalog)"' in lines
 
 
 def test_the_catalog_and_the_cache_can_be_named(project, catalog, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from datacachalog import Catalog
+from datacachalog.manifest import format as manifest_format
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -22,8 +23,41 @@ class TestInit:
         code, stdout, stderr = catalog("init")
 
         assert (0, "catalog.yaml\ndata/customers.csv\n") == (code, stdout)
-        assert "try: catalog fetch customers\n" == stderr
+        assert "next: catalog fetch customers\n" == stderr
         assert 0 == catalog("fetch", "customers").code
+
+    @pytest.mark.parametrize(
+        ("folder", "change"),
+        [("first", "cd first && "), ("a b", "cd 'a b' && "), (".", ""), ("x/..", "")],
+    )
+    def test_what_to_do_next_can_be_typed_as_it_is_told(self, catalog, folder, change):
+        assert f"next: {change}catalog fetch customers\n" == catalog("init", folder).stderr
+
+    def test_the_sample_names_every_key_that_there_is(self, catalog):
+        catalog("init")
+
+        text = Path("catalog.yaml").read_text()
+        sections = (
+            manifest_format.CATALOG,
+            manifest_format._CACHE,
+            manifest_format._DEFAULTS,
+            manifest_format.STORAGE_OPTIONS,
+            manifest_format.DATASET,
+        )
+        keys = {key for section in sections for key in section.keys}
+        assert keys == {key for key in keys if re.search(rf"^[# ]*{key}:", text, re.MULTILINE)}
+
+    def test_all_of_the_sample_may_be_used(self, catalog):
+        catalog("init")
+        text = Path("catalog.yaml").read_text()
+        head, _, body = text.partition("version: 1\n")
+
+        Path("catalog.yaml").write_text(
+            f"{head}version: 1\n"
+            + re.sub(r"^( *)# ( *[a-z_0-9]+:.*)$", r"\1\2", body, flags=re.MULTILINE)
+        )
+
+        assert ["customers", "sales"] == list(Catalog.open())
 
     def test_the_sample_has_a_header_and_ten_rows(self, catalog):
         catalog("init")
@@ -93,6 +127,15 @@ class TestList:
             "freshness": "always",
             "push": True,
         } == listed[0]
+
+    def test_people_are_told_that_a_catalog_is_empty(self, project, catalog):
+        (project / "catalog.yaml").write_text("version: 1\n")
+        empty = f"{project}/catalog.yaml has no datasets; add some below 'datasets:'\n"
+
+        assert [(0, "", empty)] * 3 == [
+            catalog(*command) for command in (["list"], ["status"], ["fetch", "--all"])
+        ]
+        assert (0, "[]\n", "") == catalog("list", "--json")
 
 
 class TestShow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -66,6 +67,17 @@ def test_people_read_one_line_a_check(project, catalog):
     assert f"{project}/catalog.yaml (the nearest from here upward), 3 datasets" in stdout
 
 
+def test_people_are_spared_what_only_programs_need(project, catalog, diagnosis):
+    rows = dict(line.split("\t") for line in catalog("doctor").stdout.splitlines())
+
+    _, found = diagnosis()
+    assert "identity" not in rows["store"]
+    assert re.fullmatch(rf"{project}/data/ answers in [\d.e-]+ s", rows["store"])
+    assert "botocore" not in rows["versions"]
+    assert {"identity", "seconds"} <= {*found["stores"][0]}
+    assert {"botocore", "platform", "rich"} <= {*found["versions"]}
+
+
 def test_no_catalog_is_one_failed_check_among_others(diagnosis, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
@@ -84,7 +96,7 @@ def test_a_broken_catalog_is_told_with_its_mistakes(project, catalog, diagnosis)
     assert "catalog.yaml:2" in found["catalog"]["error"]["message"]
     _, stdout, stderr = catalog("doctor")
     assert "1 of 4 checks failed\n" == stderr
-    assert "(the format is described in" in stdout
+    assert "('catalog init DIR' writes a catalog that names every key" in stdout
 
 
 def test_a_cache_that_cannot_be_used_fails_its_check(project, diagnosis, tmp_path):
@@ -139,7 +151,7 @@ def test_a_scheme_that_nobody_serves_fails_its_check(project, diagnosis):
 
     code, found = diagnosis()
 
-    assert (2, "unsupported-scheme") == (code, found["stores"][0]["error"]["code"])
+    assert (2, "catalog-invalid") == (code, found["catalog"]["error"]["code"])
 
 
 def test_no_secret_is_told(project, catalog, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -101,10 +103,31 @@ class TestFetch:
 
         assert (2, "", True) == (code, stdout, message in stderr)
 
-    def test_an_empty_catalog_has_nothing_to_fetch(self, project, catalog):
-        (project / "catalog.yaml").write_text("version: 1\ndatasets: {}\n")
+    @pytest.mark.parametrize(
+        "args", [["customers", "--all"], ["customers", "--version", "1", "--as-of", "2020-01-01"]]
+    )
+    def test_whoever_asks_for_two_things_at_once_is_told_what_to_do(self, project, catalog, args):
+        assert "hint: give " in catalog("fetch", *args).stderr
 
-        assert (0, "", "") == catalog("fetch", "--all")
+    def test_each_hint_says_which_datasets_it_is_for(self, project, catalog):
+        stderr = catalog("fetch", "gone", "nope", "custmers", "customers").stderr
+
+        assert [
+            (
+                "hint for gone: check the source in catalog.yaml, and that it was not deleted or "
+                "renamed"
+            ),
+            "hint for nope: 'catalog list' shows the names there are",
+            "hint for custmers: did you mean 'customers'?",
+        ] == stderr.splitlines()[-3:]
+
+    def test_a_pipe_is_no_folder_to_name_a_file_in(self, project, catalog):
+        os.mkfifo(project / "data" / "gone.csv")
+
+        code, _, stderr = catalog("fetch", "gone")
+
+        assert 2 == code
+        assert "is a device or pipe, not a file\nhint: write what comes out of it" in stderr
 
 
 class TestPush:
@@ -148,5 +171,36 @@ class TestPush:
     def test_what_may_not_be_pushed_is_not(self, project, catalog, new):
         assert 4 == catalog("push", "sales", str(new)).code
 
-    def test_a_file_that_is_not_there_is_told(self, project, catalog):
-        assert 2 == catalog("push", "customers", "nowhere.csv").code
+    @pytest.mark.parametrize(
+        ("file", "problem"),
+        [
+            ("nowhere.csv", "No such file or directory"),
+            ("data", "it is a folder"),
+            ("", "it is no path"),
+        ],
+    )
+    def test_what_is_no_file_is_told_with_what_to_do(self, project, catalog, file, problem):
+        code, _, stderr = catalog("push", "customers", file)
+
+        assert 2 == code
+        assert [
+            f"error: cannot push '{file}': {problem}",
+            "hint: name one file that can be read; a relative path starts at the current folder",
+        ] == stderr.splitlines()
+
+    @pytest.mark.parametrize(
+        ("args", "ways"),
+        [
+            ([], ["'catalog fetch'", "'--expect any'"]),
+            (["--expect", "absent"], ["'--expect cached'", "'catalog fetch'", "'--expect any'"]),
+        ],
+    )
+    @pytest.mark.parametrize("as_json", [[], ["--json"]])
+    def test_the_hint_of_a_conflict_can_be_typed(self, project, catalog, new, args, ways, as_json):
+        catalog("fetch", "customers")
+        (project / "data" / "customers.csv").write_text("theirs")
+
+        stderr = catalog("push", "customers", str(new), *args, *as_json).stderr
+
+        assert ways == re.findall(r"'(?:--expect|catalog) \w+'", stderr)
+        assert "expect=" not in stderr

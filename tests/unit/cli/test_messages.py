@@ -67,15 +67,27 @@ def test_every_mistake_of_a_catalog_has_its_line(told):
     ] == told(error).splitlines()[:3]
 
 
-def test_several_failures_are_told_together_and_each_hint_once(told):
+def test_several_failures_are_told_together_and_each_hint_once_with_its_datasets(told):
     assert [
         "error: 3 of 4 datasets could not be fetched",
         "  sales: 's3://lake/sales' cannot be reached: timed out",
         "  costs: 's3://lake/costs' cannot be reached: reset",
         "  by peer",
         "  other: '/cache/other' does not hold the bytes it should: wrong digest",
-        "hint: check the network and the endpoint; 'catalog doctor' tries each store",
+        (
+            "hint for sales, costs: check the network and the endpoint; "
+            "'catalog doctor' tries each store"
+        ),
+        "hint for other: fetch it again; if that does not help, the store or the disk is damaged",
     ] == told(SEVERAL).splitlines()
+
+
+def test_a_hint_that_fits_all_failures_names_none(told):
+    failures = {name: DatasetNotFoundError(name) for name in ("sales", "costs")}
+
+    last = told(FetchAllError(failures, {})).splitlines()[-1]
+
+    assert "hint: 'catalog list' shows the names there are" == last
 
 
 def test_no_line_of_an_error_can_pass_for_one_of_ours(told):
@@ -92,7 +104,8 @@ def test_json_is_one_object_on_one_line(told):
         "error": {
             "code": "cache-full",
             "message": "the cache at '/cache\\n' is full: no space",
-            "hint": "free space with 'catalog cache clear', or move it with DATACACHALOG_CACHE_DIR",
+            "hint": "free space ('catalog cache clear'), or move it: --cache-dir, "
+            "DATACACHALOG_CACHE_DIR",
         }
     } == json.loads(written)
 

@@ -100,6 +100,25 @@ def test_a_person_is_not_shown_what_is_not_known():
     assert ["\x1b[2msize\x1b[0m  3 B"] == stream.getvalue().splitlines()
 
 
+def test_a_person_reads_long_facts_on_several_lines_and_paths_whole():
+    stream = Terminal()
+    path = "/a/long/path/that/must/stay/whole.csv"
+
+    Output(stream, NOW, columns=30).facts(
+        [("cache", f"one two three four five {path} six"), ("store", Painted("no " * 12, "red"))],
+        {},
+    )
+
+    label, red, end = "\x1b[2m{}\x1b[0m  ".format, "\x1b[1;31m", "\x1b[0m"
+    assert [
+        f"{label('cache')}one two three four five",
+        f"       {path}",
+        "       six",
+        f"{label('store')}{red}no no no no no no no no{end}",
+        f"       {red}no no no no{end}",
+    ] == stream.getvalue().splitlines()
+
+
 def test_a_pipe_gets_every_fact_on_its_line():
     stream = StringIO()
 

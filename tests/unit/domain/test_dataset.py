@@ -47,6 +47,15 @@ def test_a_name_that_not_every_disk_can_bear_is_refused(name):
         ("s3://lake", "names no object, only where to look for one"),
         ("s3://lake/a/../b", "has a '.' or '..' segment"),
         ("", "is empty"),
+        ("~/a.csv", "begins with '~', which means nothing here; write the path in full"),
+        ("~", "begins with '~', which means nothing here; write the path in full"),
+        ("s3:/lake/a", "has no '://' after 's3'; if it is a path, begin it with './'"),
+        ("s3:lake/a", "has no '://' after 's3'; if it is a path, begin it with './'"),
+        ("S3//lake/a", "has no '://' after 'S3'; if it is a path, begin it with './'"),
+        ("s3a:/lake/a", "has no '://' after 's3a'; if it is a path, begin it with './'"),
+        ("https:/host/a", "has no '://' after 'https'; if it is a path, begin it with './'"),
+        ("file:/data/a", "has no '://' after 'file'; if it is a path, begin it with './'"),
+        ("abfss:/lake/a", "has no '://' after 'abfss'; if it is a path, begin it with './'"),
     ],
 )
 def test_what_is_not_one_object_is_refused(source, problem):
@@ -56,7 +65,22 @@ def test_what_is_not_one_object_is_refused(source, problem):
     assert (source, problem) == (caught.value.uri, caught.value.problem)
 
 
-@pytest.mark.parametrize("source", ["s3://lake/a.csv", "a.csv", "/a.csv", "file:///a.csv"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "s3://lake/a.csv",
+        "a.csv",
+        "/a.csv",
+        "file:///a.csv",
+        "C:/a.csv",
+        "./s3:/lake/a",
+        "s3/lake/a",
+        "data//a.csv",
+        "data/s3:/a",
+        "a:b.csv",
+        "~a.csv",
+    ],
+)
 def test_one_object_is_fine(source):
     assert None is source_problem(source)
 
@@ -92,6 +116,12 @@ def test_a_dataset_is_checked_always_and_may_be_pushed_unless_said_otherwise():
 
 def test_a_source_may_be_a_path():
     assert Uri.of_path("data/a.csv") == Dataset("a", Path("data/a.csv")).source
+
+
+@pytest.mark.parametrize("path", [Path("~/a.csv"), Path("s3://lake/a.csv")])
+def test_a_path_that_would_be_a_folder_of_an_odd_name_is_refused(path):
+    with pytest.raises(InvalidUriError):
+        Dataset("a", path)
 
 
 def test_a_source_that_is_an_address_already_is_taken_as_it_is():

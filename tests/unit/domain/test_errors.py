@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import traceback
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from datacachalog.domain import errors
 from datacachalog.domain.errors import (
     CacheError,
+    CachePermissionError,
     CatalogInvalidError,
     CatalogNotFoundError,
     ConflictError,
@@ -24,6 +26,7 @@ from datacachalog.domain.errors import (
     RemoteChangedError,
     SettingError,
     StorageError,
+    UnsupportedSchemeError,
 )
 
 CLASSES = [
@@ -93,6 +96,23 @@ def test_a_hint_is_words_without_a_full_stop(kind):
 
 
 @pytest.mark.parametrize("kind", CLASSES)
+def test_a_traceback_ends_in_the_hint_and_tells_it_once(kind):
+    error = pickle.loads(pickle.dumps(example(kind)))  # noqa: S301 - our own bytes
+
+    *_, last = "".join(traceback.format_exception(error)).splitlines()
+
+    notes = getattr(error, "__notes__", [])
+    assert ([f"hint: {error.hint}"] if error.hint else []) == notes
+    assert error.hint is None or f"hint: {error.hint}" == last
+    assert error.hint is None or error.hint not in str(error)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_hint_names_nothing_that_an_installed_package_has_not(kind):
+    assert "docs/" not in (example(kind).hint or "")
+
+
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_is_documented(kind):
     assert kind.__doc__
 
@@ -132,6 +152,72 @@ def test_a_name_that_is_like_no_other_gets_the_list():
     assert "'catalog list' shows the names there are" == DatasetNotFoundError("c").hint
 
 
+def test_a_file_whose_name_is_nearly_right_is_pointed_out():
+    error = CatalogNotFoundError("in '/project'", "/project/catalog.yml")
+
+    assert "no catalog.yaml in '/project'" == str(error)
+    assert (
+        "'/project/catalog.yml' is there: call it catalog.yaml, or name it with --catalog"
+        == error.hint
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "hint"),
+    [
+        (
+            '"1"',
+            '"2"',
+            (
+                "bring your change into what catalog.fetch() gives now, and push that, "
+                'or overwrite whatever is there with expect="any"'
+            ),
+        ),
+        (
+            "absent",
+            '"2"',
+            (
+                'it is there already; push with expect="cached" after catalog.fetch(), '
+                'or overwrite whatever is there with expect="any"'
+            ),
+        ),
+        ('"1"', "absent", 'it was deleted; to make it anew, push with expect="absent"'),
+    ],
+)
+def test_the_hint_of_a_conflict_fits_what_was_found(expected, found, hint):
+    assert hint == ConflictError("s3://lake/a", expected, found).hint
+
+
+def test_a_missing_bucket_is_not_looked_for_in_the_key():
+    missing = ObjectNotFoundError("s3://lake/a", "no bucket 'lake'")
+
+    assert "check the bucket's name and the endpoint, which 'catalog doctor' shows" == missing.hint
+    assert ObjectNotFoundError("s3://lake/a").hint != missing.hint
+
+
+def test_only_a_folder_is_told_to_hold_files():
+    assert "name one file in it" in NotAnObjectError("/data").hint
+    assert "name one file in it" in NotAnObjectError("/data", "a folder").hint
+    assert (
+        "write what comes out of it to a file, and name that one"
+        == NotAnObjectError("/dev/zero", "a device or pipe").hint
+    )
+
+
+@pytest.mark.parametrize("scheme", ["s3a", "s3n"])
+def test_the_schemes_of_hadoop_are_guessed(scheme):
+    error = UnsupportedSchemeError(f"{scheme}://lake/a", "built in: s3://")
+
+    assert "did you mean 's3://'?" == error.hint
+
+
+@pytest.mark.parametrize("kind", [CacheError, CachePermissionError])
+def test_an_unusable_cache_can_be_named_in_three_ways(kind):
+    hint = kind("/cache", "no").hint
+
+    assert all(way in hint for way in ("--cache-dir", "DATACACHALOG_CACHE_DIR", "cache.dir"))
+
+
 def test_details_that_are_not_known_are_left_out():
     assert "there is no object at 's3://lake/a'" == str(ObjectNotFoundError("s3://lake/a"))
     assert "'s3://lake/a' changed while it was read" == str(RemoteChangedError("s3://lake/a"))
@@ -161,3 +247,15 @@ def test_failures_of_several_kinds_have_no_hint_in_common():
     failures = {"a": ObjectNotFoundError("s3://lake/a"), "b": ReadOnlyDatasetError("b")}
 
     assert None is FetchAllError(failures, {}).hint
+
+
+def test_a_traceback_tells_which_hint_is_for_which_datasets():
+    missing = {name: ObjectNotFoundError(f"s3://lake/{name}") for name in "ab"}
+    failures = {**missing, "c": ReadOnlyDatasetError("c"), "d": DatasetNameError("d", "is odd")}
+
+    error = FetchAllError(failures, {})
+
+    assert [
+        "hint for a, b: check the source in catalog.yaml, and that it was not deleted or renamed",
+        "hint for c: its entry in catalog.yaml says 'push: false'",
+    ] == error.__notes__

@@ -152,6 +152,22 @@ def test_several_mistakes_are_one_error(file: Path):
     ) == str(caught.value)
 
 
+def test_every_source_that_nothing_serves_is_a_mistake_with_its_line(file: Path):
+    sources = ("gs://lake/a", "s3://lake/b", "s3a://lake/c", "S3N://lake/d", "data/e", "mem://l/f")
+    lines = [f"  {source[-1]}: {{source: {source}}}" for source in sources]
+    file.write_text("\n".join(["version: 1", "datasets:", *lines]))
+
+    with pytest.raises(CatalogInvalidError) as caught:
+        load(file, {}, {"file", "s3", "mem"}.__contains__)
+
+    nobody = "which no storage adapter serves; s3:// and paths are built in"
+    assert (
+        f"catalog.yaml:3: 'source' in dataset 'a' is on 'gs://', {nobody}",
+        "catalog.yaml:5: 'source' in dataset 'c' is on 's3a://'; did you mean 's3://'?",
+        "catalog.yaml:6: 'source' in dataset 'd' is on 's3n://'; did you mean 's3://'?",
+    ) == caught.value.problems
+
+
 @pytest.mark.parametrize("name", ["absent.yaml", "catalog.yaml/below", "nul\0.yaml"])
 def test_a_file_that_is_not_there_is_not_found(file: Path, name: str):
     file.write_text(WHOLE)

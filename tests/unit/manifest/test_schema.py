@@ -31,6 +31,8 @@ GOOD = [
     in_dataset("freshness: 1h 30m"),
     in_dataset("description: 12"),
     in_dataset("source: ../data/a.csv"),
+    in_dataset("source: ./s3:/lake/a.csv"),
+    in_dataset("source: data//a:b.csv"),
 ]
 BAD = [
     "{}",
@@ -47,6 +49,8 @@ BAD = [
     in_dataset("source: datlake://sales"),
     in_dataset("source: s3://key:secret@lake/a.csv"),
     in_dataset("source: ~/a.csv"),
+    in_dataset("source: s3:/lake/a.csv"),
+    in_dataset("source: s3//lake/a.csv"),
     in_dataset("source: 12"),
     in_dataset("tags: sales"),
     in_dataset("tags: [1]"),

@@ -79,6 +79,14 @@ DATASET_MISTAKES = [
         "source: ~/a.csv",
         "'source' in dataset 'a' begins with '~', which means nothing here; write the path in full",
     ),
+    (
+        "source: s3:/lake/a.csv",
+        "'source' in dataset 'a' has no '://' after 's3'; if it is a path, begin it with './'",
+    ),
+    (
+        "source: s3//lake/a.csv",
+        "'source' in dataset 'a' has no '://' after 's3'; if it is a path, begin it with './'",
+    ),
     ("source: s3://KEY:SECRET@lake/a.csv", "'source' in dataset 'a' holds credentials"),
     ("source: https://u:SECRET@host/*.csv", "'source' in dataset 'a' holds credentials"),
     (

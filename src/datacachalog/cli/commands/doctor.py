@@ -10,6 +10,7 @@ import click
 from datacachalog import Catalog
 from datacachalog.cli.exits import exit_code
 from datacachalog.cli.findings import cache_folder, catalog_file, environment, versions
+from datacachalog.cli.messages import hint_of
 from datacachalog.cli.options import json_option
 from datacachalog.cli.output import Painted
 from datacachalog.cli.session import Session
@@ -52,5 +53,5 @@ def _findings(session: Session) -> list[Finding]:
 def _cell(finding: Finding) -> Cell:
     if finding.error is None:
         return finding.said
-    hint = finding.error.hint
+    hint = hint_of(finding.error)
     return Painted(f"failed: {finding.said}" + (f" ({hint})" if hint else ""), "red")

@@ -69,6 +69,7 @@ def command(
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open()
     wanted = names or tuple(catalog)
+    session.say_if_empty(catalog)
     with session.progress() as progress:
         obtain = partial(
             catalog.obtain, version=version, as_of=as_of, refresh=refresh, progress=progress
@@ -87,8 +88,9 @@ def _check(
     if not names and not everything:
         raise UsageError("no dataset was named", "name some, or fetch them all with --all")
     if names and everything:
-        raise UsageError("--all and names exclude each other")
+        raise UsageError("--all and names exclude each other", "give names, or --all")
     if version is not None and as_of is not None:
-        raise UsageError("--version and --as-of exclude each other")
+        hint = "give one of them; 'catalog versions NAME' lists the versions with their times"
+        raise UsageError("--version and --as-of exclude each other", hint)
     if version is not None and len(names) != 1:
         raise UsageError("--version is of one dataset", "name just that one")

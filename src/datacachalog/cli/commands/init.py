@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -37,7 +38,9 @@ def command(ctx: click.Context, *, folder: Path, bare: bool, as_json: bool) -> N
     written = [str(path) for path in templates]
     session.out.lines(written, written)
     if not bare:
-        session.say("try: catalog fetch customers")
+        is_here = folder.resolve() == Path.cwd()
+        change = "" if is_here else f"cd {shlex.quote(str(folder))} && "
+        session.say(f"next: {change}catalog fetch customers")
 
 
 def _write(path: Path, content: bytes) -> None:

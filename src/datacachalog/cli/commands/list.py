@@ -15,7 +15,8 @@ from datacachalog.cli.session import Session
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """List the datasets: name, source, description."""
     session = Session.of(ctx, as_json=as_json)
-    datasets = session.open().datasets
-    rows = [(one.name, str(one.source), one.description) for one in datasets]
-    records = [dataset_record(one) for one in datasets]
+    catalog = session.open()
+    rows = [(one.name, str(one.source), one.description) for one in catalog.datasets]
+    records = [dataset_record(one) for one in catalog.datasets]
     session.out.table(("NAME", "SOURCE", "DESCRIPTION"), rows, records)
+    session.say_if_empty(catalog)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from datacachalog.cli.options import json_option
 from datacachalog.cli.records import pushed_record
 from datacachalog.cli.session import Session, name_argument
 from datacachalog.cli.text import size
+from datacachalog.domain.errors import LocalFileError
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("push")
 @name_argument
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE", type=click.Path())
 @click.option(
     "--expect",
     type=click.Choice(["cached", "absent", "any"]),
@@ -34,7 +34,7 @@ def command(
     ctx: click.Context,
     *,
     name: str,
-    file: Path,
+    file: str,
     expect: Literal["cached", "absent", "any"],
     as_json: bool,
 ) -> None:
@@ -43,6 +43,8 @@ def command(
     Never over somebody else's change. Prints the path of the copy that is kept in the cache; the
     file itself stays as it is.
     """
+    if not file:  # as of an unset variable; to pathlib, it is the current folder
+        raise LocalFileError(file, "it is no path")
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open()
     with session.progress() as progress:

@@ -40,8 +40,10 @@ def command(ctx: click.Context, *, names: tuple[str, ...], check: bool, as_json:
     All datasets, unless some are named.
     """
     session = Session.of(ctx, as_json=as_json)
-    found = session.open().status(names or None)
+    catalog = session.open()
+    found = catalog.status(names or None)
     session.out.table(_HEADER, map(_row, found), [_record(one) for one in found])
+    session.say_if_empty(catalog)
     for one in found:
         if one.error is not None and not session.as_json:
             messages.warn(f"{one.name}: {one.error}")
