@@ -86,7 +86,8 @@ class Catalog(CoreCatalog):
             "options": options,
             "file": file,
         }
-        settings = StorageSettings(options or {}, dict(os.environ))
+        verdicts = None if cache else cache_dir / "v1" / "servers"
+        settings = StorageSettings(options or {}, dict(os.environ), verdicts)
         super().__init__(
             datasets,
             storage=storage or storage_of(settings),

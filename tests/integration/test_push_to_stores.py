@@ -150,6 +150,25 @@ class TestLostAnswers:
         assert 2 == seed_of(catalog.fetch("customers").read_bytes())
 
 
+class TestTheTrial:
+    def test_the_next_process_need_not_repeat_it(self, remote, cache_dir, file):
+        remote.catalog(cache_dir).push("customers", file)
+        remote.proxy.requests.clear()
+
+        remote.catalog(cache_dir).push("customers", file)
+
+        assert ["PUT", "HEAD"] == [request.method for request in remote.proxy.requests]
+
+    def test_it_is_made_anew_for_another_bucket(self, remote, cache_dir, file):
+        remote.catalog(cache_dir).push("customers", file)
+        remote.bucket = remote.server.bucket()
+        remote.proxy.requests.clear()
+
+        remote.catalog(cache_dir).push("customers", file)
+
+        assert len(remote.proxy.requests) > 2
+
+
 class TestServersThatIgnoreConditions:
     @pytest.mark.parametrize(
         "ignored", [["If-Match"], ["If-None-Match"], ["If-Match", "If-None-Match"]]

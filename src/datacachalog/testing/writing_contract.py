@@ -154,6 +154,16 @@ class WritingContract(StorageFixtures):
         assert 0 == storage.stat(uri).size_bytes
 
     @pytest.mark.usefixtures("conditional")
+    def test_the_same_bytes_from_somebody_else_are_not_absent(
+        self, storage: StoragePort, place: Place, size_bytes: int
+    ) -> None:
+        data = payload(1, size_bytes)
+        uri = place.put("a", data)
+
+        with pytest.raises(ConflictError):
+            storage.upload(place.file(data), uri, expect=ABSENT)
+
+    @pytest.mark.usefixtures("conditional")
     def test_an_upload_replaces_the_revision_that_it_expects(
         self, storage: StoragePort, place: Place, size_bytes: int
     ) -> None:

@@ -5,6 +5,7 @@
           refs/<source key>.json   the current revision; its mtime is when that was last confirmed
           partial/                 files on their way in, one folder each, and refs
           locks/                   one file a source; never removed
+          servers/                 not the cache's: what storage adapters found out
           trash/                   folders on their way out
 
 Data and record appear together, in one rename of their folder. Onto a revision that exists already

@@ -41,9 +41,14 @@ _NO_CREDENTIALS = (
 )
 # AWS's answer to an If-Match where there is no object; and to an upload that is completed already,
 # because the first answer was lost.
-_NOTHING_TO_COMPLETE = {"NoSuchKey", "NoSuchUpload"}
+_NOTHING_TO_REPLACE = {"NoSuchKey", "NoSuchUpload"}
+_WRITES = {"CompleteMultipartUpload", "PutObject"}
 REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 """The codes of a write whose condition did not hold."""
+
+
+class RepeatedConflictError(ConflictError):
+    """The refusal of a request that was sent again: it may have met its own work."""
 
 
 @contextmanager
@@ -67,10 +72,12 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
+    is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+    conflict = RepeatedConflictError if is_repeated else ConflictError
     if code in REFUSED or status in {409, 412}:
-        return ConflictError(str(uri), "as expected")
-    if error.operation_name == "CompleteMultipartUpload" and code in _NOTHING_TO_COMPLETE:
-        return ConflictError(str(uri), "as expected", "absent")
+        return conflict(str(uri), "as expected")
+    if error.operation_name in _WRITES and code in _NOTHING_TO_REPLACE:
+        return conflict(str(uri), "as expected", "absent")
     if 300 <= status < 400:
         return StorageUnavailableError(str(uri), "it redirects to another address: name that one")
     if status == 404:

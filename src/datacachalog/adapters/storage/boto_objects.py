@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
-from datacachalog.adapters.storage.boto_uploads import BotoUploads
 from datacachalog.adapters.storage.object_store import normal_validators
 from datacachalog.adapters.storage.transfer import (
     AnswerError,
@@ -23,18 +22,15 @@ from datacachalog.domain.errors import (
 )
 from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
 from datacachalog.domain.uri import Uri
-from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mypy_boto3_s3.client import S3Client
     from typing_extensions import Buffer
 
-    from datacachalog.adapters.storage.object_store import Written
     from datacachalog.adapters.storage.transfer import Part
-    from datacachalog.domain.objects import Expected, NotModified, Revision
+    from datacachalog.domain.objects import NotModified, Revision
 
 _STREAM_BLOCK_BYTES = 1 << 20
 
@@ -61,11 +57,6 @@ class BotoObjects:
         except _BeyondEndError:
             return b""
         return bytes(part.body())
-
-    def put(self, path: Path, uri: Uri, expect: Expected) -> Written:
-        return BotoUploads(self._client, self._bucket).upload_whole(
-            path, path.stat().st_size, uri, expect, SILENT
-        )
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         with translated(prefix):

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datacachalog.adapters.storage.boto_errors import REFUSED, translated
-from datacachalog.domain.errors import StorageUnavailableError, UnsupportedOperationError
+from datacachalog.adapters.storage.boto_errors import (
+    REFUSED,
+    RepeatedConflictError,
+    translated,
+)
+from datacachalog.domain.errors import UnsupportedOperationError
 from datacachalog.domain.objects import ABSENT, Revision
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
     from datacachalog.adapters.storage.object_store import Written
+    from datacachalog.domain.errors import ConflictError
     from datacachalog.domain.objects import Expected, ObjectInfo
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import TransferProgress
@@ -125,79 +130,102 @@ class BotoUploads:
         pool.shutdown()
         return sorted(done, key=lambda part: part["PartNumber"])
 
-    def holds(self, found: ObjectInfo, path: Path, size_bytes: int) -> bool:
-        """Whether an object certainly holds the bytes of the file, told by its entity tag.
+    def is_own_work(
+        self, conflict: ConflictError, found: ObjectInfo, path: Path, size_bytes: int
+    ) -> bool:
+        """Whether an upload was refused because of what it had written itself.
 
-        S3's tag of an object that was sent in one request is the MD5 of its bytes, and of one sent
-        in parts the MD5 of the parts' MD5s (Amazon S3 API, "Object": not so with KMS, where this
-        answers no).
+        A request whose answer was lost is sent again, and then meets its own work: an object that
+        certainly holds the bytes of the file.
         """
-        if found.size_bytes != size_bytes:
-            return False
-        part_bytes, whole, digests = part_size(size_bytes), _md5(), []
-        with path.open("rb") as file:
-            for block in iter(lambda: file.read(part_bytes), b""):
-                whole.update(block)
-                digests.append(_md5(block).digest())
-        joined = _md5(b"".join(digests)).hexdigest()
-        return found.etag in {f'"{whole.hexdigest()}"', f'"{joined}-{len(digests)}"'}
+        return isinstance(conflict, RepeatedConflictError) and _holds(found, path, size_bytes)
 
     def honours_conditions(self, uri: Uri) -> bool:
         """Whether this server refuses writes whose condition does not hold: it is tried.
 
-        On an object of a few bytes beside the target, which is removed again. Some servers do not
-        know the conditions, and some check them too early: of several writes at once, all pass.
+        On two objects of a few bytes beside the target, which are removed again. Some servers do
+        not know the conditions, and some check them too early: of several writes at once, all pass.
 
         Raises:
             StorageUnavailableError: it cannot be told, as answers were lost.
         """
-        folder, slash, _ = uri.path.rpartition("/")
-        key: Key = {
-            "Bucket": self._bucket,
-            "Key": f"{folder}{slash}.datacachalog-probe-{os.urandom(8).hex()}",
-        }
-        made: list[str | None] = []
-        put = partial(self._put_probe, key, made)
-        is_told = False
-        with translated(uri):
-            try:
-                first = _winners(put, {"IfNoneMatch": "*"})
-                is_told = True
-                if len(first) == 1 and (not first[0] or put({"IfMatch": '"another"'}) is not None):
-                    return False
-                second = _winners(put, {"IfMatch": first[0]}) if len(first) == 1 else first
-            except _NoConditionsError:
-                return False
-            finally:
-                if is_told or made:  # if not, to ask what is left would take as long again
-                    with contextlib.suppress(ClientError):  # some may write and not delete
-                        self._remove(key, made)
-        if not second:  # whoever won was not told, tried again, and met its own work
-            raise StorageUnavailableError(str(uri), "the connection was lost")
-        return len(second) == 1
+        with translated(uri), ThreadPoolExecutor(2) as pool:  # a race may last a second
+            one, other = (_Trial(self.client, self._bucket, uri) for _ in range(2))
+            creating = pool.submit(one.run, one.creates_once)
+            replacing = pool.submit(other.run, other.replaces_once)
+            return creating.result() and replacing.result()
 
-    def _put_probe(self, key: Key, made: list[str | None], condition: Condition) -> str | None:
-        """The tag of what was written, whose version is added to `made`; None if it was refused."""
+
+class _Trial:
+    """Writes on a condition to an object that nobody knows."""
+
+    def __init__(self, client: S3Client, bucket: str, uri: Uri) -> None:
+        folder, slash, _ = uri.path.rpartition("/")
+        name = f".datacachalog-probe-{os.urandom(8).hex()}"
+        self._client, self._key = client, Key(Bucket=bucket, Key=f"{folder}{slash}{name}")
+        self._made: list[str | None] = []  # the versions, as far as they were told
+        self._is_answered = False
+
+    def run(self, course: Callable[[], bool]) -> bool:
+        """Whether the server passes; the object is removed again."""
         try:
-            answer = self.client.put_object(**key, Body=os.urandom(8), **condition)
+            return course()
+        except _NoConditionsError:
+            return False
+        finally:
+            if self._is_answered:  # if not, to ask what is left would take as long again
+                with contextlib.suppress(ClientError, BotoCoreError):  # who writes may not delete
+                    self._remove()
+
+    def creates_once(self) -> bool:
+        """Whether one of several writes wins that expect nothing to be there."""
+        return len(self._winners({"IfNoneMatch": "*"})) == 1
+
+    def replaces_once(self) -> bool:
+        """Whether one of several wins that expect what is there, and none that expects another."""
+        first = self._put({})
+        if not first or self._put({"IfMatch": '"another"'}) is not None:
+            return False
+        return len(self._winners({"IfMatch": first})) == 1
+
+    def _winners(self, condition: Condition) -> list[str]:
+        """The tags of what several writes at once made."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            answers = list(pool.map(self._put, [condition] * _THREADS))
+        winners = [etag for etag in answers if etag is not None]
+        if not winners:  # whoever won was not told, tried again, and met its own work
+            raise _LostAnswersError
+        return winners
+
+    def _put(self, condition: Condition) -> str | None:
+        """The tag of what was written; None if it was refused."""
+        try:
+            answer = self._client.put_object(**self._key, Body=os.urandom(8), **condition)
         except ClientError as error:
+            self._is_answered = True
             code = error.response.get("Error", {}).get("Code")
             if code in {"NotImplemented", "501"}:
                 raise _NoConditionsError from error
             if code in REFUSED:
                 return None
             raise
-        made.append(answer.get("VersionId"))
+        self._is_answered = True
+        self._made.append(answer.get("VersionId"))
         return answer.get("ETag", "")
 
-    def _remove(self, key: Key, made: list[str | None]) -> None:
-        """Removes the probe, and every version of it; of some nobody may have been told."""
-        if made and not any(made):
-            self.client.delete_object(**key)
+    def _remove(self) -> None:
+        """Removes the object, and every version of it; of some nobody may have been told."""
+        if self._made and not any(self._made):
+            self._client.delete_object(**self._key)
             return
-        found = self.client.list_object_versions(Bucket=key["Bucket"], Prefix=key["Key"])
+        key = self._key["Key"]
+        found = self._client.list_object_versions(Bucket=self._key["Bucket"], Prefix=key)
         for version in (*found.get("Versions", ()), *found.get("DeleteMarkers", ())):
-            self.client.delete_object(**key, VersionId=version["VersionId"])
+            self._client.delete_object(**self._key, VersionId=version["VersionId"])
+
+
+class _LostAnswersError(BotoCoreError):
+    fmt = "the connection was lost"
 
 
 class _NoConditionsError(Exception):
@@ -231,11 +259,22 @@ def begin_sending(request: Any, **_: object) -> None:
         request.body.begin()
 
 
-def _winners(put: Callable[[Condition], str | None], condition: Condition) -> list[str]:
-    """The tags of what several writes at once made; None of one that was refused is left out."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        etags = list(pool.map(put, [condition] * _THREADS))
-    return [etag for etag in etags if etag is not None]
+def _holds(found: ObjectInfo, path: Path, size_bytes: int) -> bool:
+    """Whether an object certainly holds the bytes of the file, told by its entity tag.
+
+    S3's tag of an object that was sent in one request is the MD5 of its bytes, and of one sent in
+    parts the MD5 of the parts' MD5s (Amazon S3 API, "Object": not so with KMS, where this answers
+    no).
+    """
+    if found.size_bytes != size_bytes:
+        return False
+    part_bytes, whole, digests = part_size(size_bytes), _md5(), []
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(part_bytes), b""):
+            whole.update(block)
+            digests.append(_md5(block).digest())
+    joined = _md5(b"".join(digests)).hexdigest()
+    return found.etag in {f'"{whole.hexdigest()}"', f'"{joined}-{len(digests)}"'}
 
 
 def _part_of(path: Path, start: int, size_bytes: int) -> bytes:

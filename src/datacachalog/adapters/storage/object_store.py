@@ -30,28 +30,26 @@ from datacachalog.adapters.storage.transfer import (
     RangeIgnoredError,
 )
 from datacachalog.domain.errors import (
-    ConflictError,
     InvalidUriError,
     ObjectNotFoundError,
     StorageAccessError,
     StorageUnavailableError,
     VersionNotFoundError,
 )
-from datacachalog.domain.objects import ABSENT, NOT_MODIFIED, ObjectInfo, Revision
+from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
 from datacachalog.domain.uri import Uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from obstore import GetOptions, GetResult, ObjectMeta, PutMode
+    from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ClientConfig, RetryConfig, S3Config
     from typing_extensions import Buffer
 
     from datacachalog.adapters.storage.aws import Connection
     from datacachalog.adapters.storage.transfer import Part
     from datacachalog.domain.errors import StorageError
-    from datacachalog.domain.objects import Expected, NotModified
+    from datacachalog.domain.objects import NotModified, Revision
 
 # obstore's own 30 s for a whole request would cut slow parts off; a connection that is silent for
 # 30 s is dead, one that drips is not.
@@ -125,27 +123,6 @@ class ObjectStore:
                 return bytes(result.bytes())
         except _BeyondEndError:
             return b""
-
-    def put(self, path: Path, uri: Uri, expect: Expected) -> Written:
-        """Uploads a small file in one request."""
-        mode: PutMode = "overwrite"
-        if expect is ABSENT:
-            mode = "create"
-        elif isinstance(expect, Revision):
-            mode = {"e_tag": expect.etag}
-        try:
-            with _translated(uri):
-                made = obstore.put(
-                    self._store, uri.path, path.read_bytes(), mode=mode, use_multipart=False
-                )
-        except ObjectChangedError as error:
-            raise ConflictError(str(uri), "as expected") from error
-        except ObjectNotFoundError as error:
-            # AWS answers 404 to If-Match where there is no object; but a bucket may be missing too.
-            if error.detail or not isinstance(expect, Revision):
-                raise
-            raise ConflictError(str(uri), "as expected", "absent") from error
-        return made["e_tag"], made["version"]
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         """Every object below a prefix, which is a string: obstore's is a folder."""

@@ -16,6 +16,7 @@ from datacachalog.domain.errors import UnsupportedSchemeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
@@ -30,10 +31,14 @@ _BUILT_IN = {
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """What an adapter may know: the catalog's `storage:` section by URI prefix, the environment."""
+    """What an adapter may know: the catalog's `storage:` section by URI prefix, the environment.
+
+    In the folder `verdicts` it may remember for a while what it found out about servers.
+    """
 
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds credentials
+    verdicts: Path | None = None
 
 
 def storage_of(settings: StorageSettings) -> StoragePort:

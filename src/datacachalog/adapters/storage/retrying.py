@@ -74,9 +74,7 @@ class RetryingStorage:
         expect: Expected = ANY,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo:
-        return self._retried(
-            lambda: self._storage.upload(path, uri, expect=expect, progress=progress)
-        )
+        return self._storage.upload(path, uri, expect=expect, progress=progress)
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         return self._storage.walk(prefix)
@@ -88,13 +86,22 @@ class RetryingStorage:
         return self._retried(lambda: self._storage.read(uri, start, end, version=version))
 
     def _retried(self, call: Callable[[], T]) -> T:
-        begun = time.monotonic()
-        for attempt in range(1, self._attempts):
-            try:
-                return call()
-            except StorageUnavailableError:
-                pause = self._pause_s * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - jitter
-                if time.monotonic() + pause - begun > self._deadline_s:
-                    raise
-                time.sleep(pause)
-        return call()
+        return retried(
+            call, attempts=self._attempts, pause_s=self._pause_s, deadline_s=self._deadline_s
+        )
+
+
+def retried(
+    call: Callable[[], T], *, attempts: int = 3, pause_s: float = 0.2, deadline_s: float = 10.0
+) -> T:
+    """What `call` gives, made again where it fails for a reason that may pass."""
+    begun = time.monotonic()
+    for attempt in range(1, attempts):
+        try:
+            return call()
+        except StorageUnavailableError:
+            pause = pause_s * 2 ** (attempt - 1) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+            if time.monotonic() + pause - begun > deadline_s:
+                raise
+            time.sleep(pause)
+    return call()

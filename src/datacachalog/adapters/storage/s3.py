@@ -19,8 +19,9 @@ from datacachalog.adapters.storage.object_store import (
     normal_validators,
     survives_here,
 )
-from datacachalog.adapters.storage.retrying import RetryingStorage
+from datacachalog.adapters.storage.retrying import RetryingStorage, retried
 from datacachalog.adapters.storage.transfer import AnswerError, ObjectChangedError, transfer
+from datacachalog.adapters.storage.verdicts import Verdicts
 from datacachalog.domain.errors import (
     ConflictError,
     InvalidUriError,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import StoragePort, TransferProgress
 
-# Up to here an upload is one request, whose body is in memory.
+# Up to here an upload is one request.
 SINGLE_UPLOAD_BYTES = 16 << 20
 
 
@@ -57,7 +58,7 @@ class S3Storage:
     """Every bucket that the settings can reach."""
 
     def __init__(self, settings: StorageSettings) -> None:
-        self._settings = settings
+        self._settings, self._verdicts = settings, Verdicts(settings.verdicts)
         self._identities: dict[Uri, str] = {}
         self._connections: dict[StorageOptions, Connection] = {}
         self._buckets: dict[tuple[int, Connection, str], _Bucket] = {}
@@ -100,7 +101,7 @@ class S3Storage:
         with self._locks.setdefault(process, threading.Lock()):
             bucket = self._buckets.get(key)
             if bucket is None:
-                bucket = self._buckets[key] = _Bucket(key[1], uri)
+                bucket = self._buckets[key] = _Bucket(key[1], uri, self._verdicts)
         self._bucket_of[uri] = (process, bucket)
         return bucket
 
@@ -159,8 +160,8 @@ class S3Storage:
 class _Bucket:
     """One bucket: its two clients, and what its server was seen to honour."""
 
-    def __init__(self, connection: Connection, uri: Uri) -> None:
-        self._connection, self._name = connection, uri.authority
+    def __init__(self, connection: Connection, uri: Uri, verdicts: Verdicts) -> None:
+        self._connection, self._name, self._verdicts = connection, uri.authority, verdicts
         self._boto: BotoBucket | None = None
         self._lock = threading.Lock()
         self._honours_conditions: bool | None = True if connection.is_aws else None
@@ -215,20 +216,16 @@ class _Bucket:
         if expect is not ANY:
             self._prove_conditions(uri)
         progress.total(size)
+        # Elsewhere the parts of several uploads may all be completed at once, each upload told that
+        # its condition held (SeaweedFS 4.48 does so); one request is safe there.
+        is_in_parts = size > SINGLE_UPLOAD_BYTES and (expect is ANY or self._connection.is_aws)
+        uploads = self.boto.uploads
+        upload = uploads.upload_parts if is_in_parts else uploads.upload_whole
         try:
-            if size <= SINGLE_UPLOAD_BYTES:
-                written = self.objects.put(path, uri, expect)
-                progress.advance(size)
-            elif expect is ANY or self._connection.is_aws:
-                written = self.boto.uploads.upload_parts(path, size, uri, expect, progress)
-            else:
-                # Elsewhere the parts of several uploads may all be completed at once, each upload
-                # told that its condition held (SeaweedFS 4.48 does so); one request is safe there.
-                written = self.boto.uploads.upload_whole(path, size, uri, expect, progress)
+            written = upload(path, size, uri, expect, progress)
         except ConflictError as conflict:
             found = self._found(uri)
-            # A request whose answer was lost is sent again, and then meets its own work.
-            if found is not None and self.boto.uploads.holds(found, path, size):
+            if found is not None and uploads.is_own_work(conflict, found, path, size):
                 return found
             what = "absent" if found is None else f"{found.etag}"
             raise ConflictError(str(uri), _name_of(expect), what) from conflict
@@ -260,7 +257,12 @@ class _Bucket:
         with self._lock:
             honours = self._honours_conditions
         if honours is None:
-            honours = self.boto.uploads.honours_conditions(uri)
+            server = f"{self._connection.endpoint} {self._name} honours conditions"
+            honours = self._verdicts.has(server)
+            if not honours:
+                honours = retried(lambda: self.boto.uploads.honours_conditions(uri))
+                if honours:
+                    self._verdicts.keep(server)
             self._honours_conditions = honours
         if not honours:
             raise UnsupportedOperationError(
