@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("size_bytes", [0, 1, SMALL, 8 << 20, (8 << 20) + 1, BIG])
+@pytest.mark.parametrize("size_bytes", [0, 1, SMALL, 4 << 20, (4 << 20) + 1, BIG])
 def test_a_fetched_file_holds_the_objects_bytes(remote, catalog, size_bytes):
     remote.put(1, size_bytes)
 

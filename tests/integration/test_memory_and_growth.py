@@ -70,7 +70,7 @@ def test_one_stream_takes_no_more(remote, cache_dir, ignored):
 
 
 def test_many_objects_at_once_take_a_bounded_amount(remote, cache_dir):
-    """16 first parts of 8 MiB at once, 12 others, and Python itself."""
+    """16 first parts of 4 MiB at once, 8 others, and Python itself."""
     for number in range(24):
         remote.client.put_object(
             Bucket=remote.bucket, Key=f"{remote.key}-{number}", Body=payload(number, BIG)
