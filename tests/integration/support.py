@@ -132,7 +132,7 @@ def started(
     )
 
 
-def output(process: subprocess.Popen[str], timeout_s: float = 60) -> str:
+def output(process: subprocess.Popen[str], timeout_s: float = 100) -> str:
     """What a program printed; it must end well, and in time."""
     try:
         stdout, stderr = process.communicate(timeout=timeout_s)
@@ -162,7 +162,7 @@ def peak_memory_bytes() -> int:
     return int(kib) * 1024
 
 
-def wait_until(is_true: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(is_true: Callable[[], bool], timeout_s: float = 90) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_true():
         assert time.monotonic() < deadline, "it never came true"

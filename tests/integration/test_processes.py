@@ -115,26 +115,24 @@ class TestKilled:
         remote.proxy.hook = lambda _: None
         begun = time.monotonic()
         assert 1 == seed_of(catalog.fetch("customers").read_bytes())
-        assert time.monotonic() - begun < 10  # it waits for no lock of the dead
+        assert time.monotonic() - begun < 60  # it waits for no lock of the dead: that is 600
         catalog.cache.clear()
         assert [] == list((cache_dir / "v1" / "partial").iterdir())
 
     def test_one_that_is_killed_at_any_moment_leaves_only_whole_entries(
         self, remote, catalog, cache_dir
     ):
-        chance, end, kills = random.Random(7), time.monotonic() + 12, 0
+        chance = random.Random(7)
 
         with _changing(remote, {remote.key: 50_000}):
-            while time.monotonic() < end:
+            for _ in range(12):
                 process = started(FETCH_FOR_EVER, remote.source, cache_dir)
                 assert process.stdout is not None
                 process.stdout.readline()
-                time.sleep(chance.uniform(0, 0.15))
+                time.sleep(chance.uniform(0, 0.15))  # any moment will do
                 killed(process)
-                kills += 1
                 _assert_sound(cache_dir)
 
-        assert kills >= 5
         remote.put(1)
         assert 1 == seed_of(catalog.fetch("customers").read_bytes())
 
@@ -146,7 +144,7 @@ class TestKilled:
         (tmp_path / "catalog.yaml").write_text(
             f"version: 1\ndatasets:\n  customers: {{source: '{remote.source}'}}\n"
         )
-        remote.proxy.hook = lambda _: Script(bytes_per_s=100_000)
+        remote.proxy.hook = lambda _: Script(bytes_per_s=20_000)  # 200 s, or more
         process = started(
             "from datacachalog.cli.main import main; main()",
             *("--catalog", tmp_path, "--cache-dir", cache_dir, "fetch", "customers"),
@@ -155,23 +153,23 @@ class TestKilled:
 
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
 
         assert 130 == process.returncode
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 60
         assert [] == cached_files(cache_dir)
 
     def test_ctrl_c_ends_a_program_after_the_parts_that_are_on_their_way(self, remote, cache_dir):
         remote.put(1, 4 * BIG)
-        remote.proxy.hook = lambda _: Script(bytes_per_s=4 * MIB)
+        remote.proxy.hook = lambda _: Script(bytes_per_s=MIB)
         process = started(FETCH, remote.source, cache_dir)
         wait_until(lambda: len(remote.proxy.requests) >= 4)
 
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=100)
 
         assert ("KeyboardInterrupt", -signal.SIGINT) == (told.split()[-1], process.returncode)
-        assert len(remote.proxy.requests) <= 6
+        assert len(remote.proxy.requests) <= 10  # of 17
         assert [] == cached_files(cache_dir)
         assert [] == list((cache_dir / "v1" / "partial").iterdir())
 
@@ -179,6 +177,7 @@ class TestKilled:
 FORKED = """
 import multiprocessing, os, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from datacachalog import Catalog, DatacachalogError, Dataset
 from datacachalog.testing.payloads import seed_of
 
@@ -221,12 +220,13 @@ FORK_IN_A_DOWNLOAD = """
 busy = catalog("slow")
 thread = threading.Thread(target=busy.fetch, args=["customers"])
 thread.start()
-time.sleep(1)
+while not any(Path(sys.argv[2], "v1", "partial").glob("*/*")):
+    time.sleep(0.01)
 children = []
 for known in (first, catalog("two"), catalog("big")):
     if (pid := os.fork()) == 0:
         tell(known)
-        time.sleep(60)  # as a worker that waits for more to do
+        time.sleep(600)  # as a worker that waits for more to do
         os._exit(0)
     children.append(pid)
 thread.join()
@@ -253,7 +253,7 @@ class TestForked:
         "how", [OS_FORK, MULTIPROCESSING, EXECUTOR], ids=["os.fork", "multiprocessing", "executor"]
     )
     def test_a_child_of_one_that_has_fetched_gets_the_bytes(self, remote, cache_dir, how):
-        printed = output(started(FORKED + how, remote.source, cache_dir), timeout_s=30)
+        printed = output(started(FORKED + how, remote.source, cache_dir))
 
         assert ["child 1", "child 2", "child 3"] == printed.splitlines()
 
@@ -268,7 +268,7 @@ class TestForked:
         )
 
         program = started(FORKED + FORK_IN_A_DOWNLOAD, remote.source, cache_dir)
-        printed = output(program, timeout_s=40)
+        printed = output(program)
 
         assert ["child 1", "child 2", "child 3", "child 4"] == sorted(printed.splitlines())
 

@@ -248,7 +248,7 @@ class TestTraces:
     ):
         def interrupt(process):
             process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=40)
+            _, told = process.communicate(timeout=100)
             assert "KeyboardInterrupt" in told
 
         _begun_push(remote, cache_dir, tmp_path, expect, interrupt)
@@ -265,7 +265,7 @@ class TestTraces:
             f"version: 1\ndatasets:\n  customers: {{source: '{remote.source}'}}\n"
         )
         remote.proxy.hook = lambda exchange: (
-            Script(delay_s=3) if "partNumber" in exchange.path else None
+            Script(delay_s=100) if "partNumber" in exchange.path else None
         )
         process = started(
             "from datacachalog.cli.main import main; main()",
@@ -275,7 +275,7 @@ class TestTraces:
         wait_until(lambda: any("partNumber" in each.path for each in remote.proxy.requests))
 
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
         remote.proxy.stop()
 
         assert (1, []) == (remote.seed(), remote.unfinished_uploads())
@@ -374,7 +374,7 @@ def _begun_push(
 
     def hook(exchange: Exchange) -> Script | None:
         is_body = remote.key in exchange.path and exchange.method == "PUT"
-        return Script(delay_s=3) if is_body and "partNumber=1" not in exchange.path else None
+        return Script(delay_s=8) if is_body and "partNumber=1" not in exchange.path else None
 
     remote.proxy.hook = hook
     process = started(PUSH, remote.source, cache_dir, folder / "new", expect)

@@ -27,7 +27,7 @@ def remember(barrier: Barrier) -> None:
 def fetch_together(source: str, cache_dir: str) -> tuple[int, str]:
     """The seed of what was fetched, begun by all workers at once, and the outcome."""
     catalog = Catalog([Dataset("customers", source)], cache_dir=cache_dir)
-    _barrier[0].wait(timeout=60)
+    _barrier[0].wait(timeout=100)
     fetched = catalog.obtain("customers")
     return seed_of(fetched.path.read_bytes()), fetched.outcome.value
 

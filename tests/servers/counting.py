@@ -83,9 +83,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, proxy: CountingProxy) -> None:
         self.proxy = proxy
         self.open: set[_Handler] = set()
+        self.is_closing = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def server_close(self) -> None:
+        self.is_closing.set()
         for handler in list(self.open):
             handler.abort()
             handler.thread.join()
@@ -129,7 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         exchange = Exchange(self.command, self.path, headers)
         self.server.proxy.requests.append(exchange)
         script = self.server.proxy.hook(exchange) or Script()
-        time.sleep(script.delay_s)
+        if self.server.is_closing.wait(script.delay_s):
+            raise ConnectionAbortedError("the proxy ends")
         if script.reply is None:
             self._send_up(exchange, script)
             with self._upstream.getresponse() as response:

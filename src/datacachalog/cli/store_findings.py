@@ -6,6 +6,7 @@ where listing is refused, which is common, for one object that the catalog names
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from datacachalog.adapters.storage.aws import connection
 from datacachalog.cli.findings import Finding
 from datacachalog.domain.errors import (
     DatacachalogError,
+    NotAnObjectError,
     ObjectNotFoundError,
     StorageAccessError,
     StorageUnavailableError,
@@ -104,9 +106,15 @@ class StoreCheck:
         if folder.scheme == "file" and not Path(folder.path).is_dir():
             raise ObjectNotFoundError(str(folder), "no such folder")
         try:
-            next(iter(self._storage.walk(folder)), None)
+            if next(iter(self._storage.walk(folder)), None) is None:
+                self._see_through(source)
         except StorageAccessError:
             # Many may read objects and not list them.
+            self._storage.stat(source)
+
+    def _see_through(self, source: Uri) -> None:
+        """Makes sure that an empty listing is one: any web page can be read as such."""
+        with contextlib.suppress(ObjectNotFoundError, NotAnObjectError):
             self._storage.stat(source)
 
 

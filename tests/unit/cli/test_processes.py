@@ -250,7 +250,7 @@ def test_a_signal_ends_a_push(slow, project):
     done, seconds = interrupted(process)
 
     assert (130, "", "interrupted\n") == done
-    assert seconds < 2
+    assert seconds < 5
 
 
 def test_a_signal_that_was_ignored_before_stays_ignored(slow):

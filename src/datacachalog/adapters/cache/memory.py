@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree
-from datacachalog.domain.errors import IntegrityError, LocalFileError
+from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
 from datacachalog.domain.keys import local_name, revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 class MemoryCache:
     """A cache of this process alone; `close`, or the end of its `with` block, removes the files.
 
+    A thread that is still fetching then fails to publish, and leaves nothing behind either. A
+    forked child leaves the files to the process that made them.
+
     >>> with MemoryCache() as cache:
     ...     list(cache.entries())
     []
@@ -37,7 +42,8 @@ class MemoryCache:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="datacachalog-"))
-        self.close = weakref.finalize(self, remove_tree, self.root)
+        self._remove_all = partial(_remove, self.root, os.getpid())
+        self.close = weakref.finalize(self, self._remove_all)
         self._lock = threading.RLock()
         self._entries: dict[tuple[str, str], CacheEntry] = {}
         self._current: dict[str, CacheEntry] = {}
@@ -75,6 +81,8 @@ class MemoryCache:
             yield MemoryStaging(self, identity, folder / local_name(uri))
         finally:
             remove_tree(folder)
+            if not self.close.alive:  # what was staged since then had made the root again
+                self._remove_all()
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         with self._lock:
@@ -115,6 +123,8 @@ class MemoryCache:
     def keep(self, path: Path, entry: CacheEntry, *, current: bool) -> CacheEntry:
         """Moves the file at `path` to where `entry` says, unless there is one already."""
         with self._lock:
+            if not self.close.alive:
+                raise CacheError(str(self.root), "it was closed meanwhile")
             kept = self._entries.get((entry.identity, entry.revision_id))
             if kept is not None and _is_as_published(kept) and kept.digest != entry.digest:
                 entry = _known_by_its_bytes(entry)
@@ -173,6 +183,11 @@ class MemoryStaging:
                 checked_at=checked_at,
             )
             return self._cache.keep(self.path, entry, current=current)
+
+
+def _remove(root: Path, maker: int) -> None:
+    if os.getpid() == maker:
+        remove_tree(root)
 
 
 def _known_by_its_bytes(entry: CacheEntry) -> CacheEntry:

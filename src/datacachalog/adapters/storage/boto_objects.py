@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
-from datacachalog.adapters.storage.object_store import normal_validators
+from datacachalog.adapters.storage.object_store import normal_validators, refuse_page
 from datacachalog.adapters.storage.transfer import (
     AnswerError,
     ObjectChangedError,
@@ -18,6 +18,7 @@ from datacachalog.adapters.storage.transfer import (
 from datacachalog.domain.errors import (
     InvalidUriError,
     ObjectNotFoundError,
+    StorageError,
     VersionNotFoundError,
 )
 from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
@@ -145,7 +146,7 @@ class BotoSource:
             if "Range" in options:
                 start, end, size = _range(answer.get("ContentRange"))
             info = _info(self.uri, answer, size, self.version)
-        except (RangeIgnoredError, VersionNotFoundError):
+        except (RangeIgnoredError, StorageError):
             answer["Body"].close()
             raise
         return BotoPart(info, start, end, answer["Body"])
@@ -180,6 +181,8 @@ def _info(uri: Uri, answer: Any, size_bytes: int, asked: str | None) -> ObjectIn
     etag, version = normal_validators(answer.get("ETag"), answer.get("VersionId"))
     if asked not in {None, "null", version}:
         raise VersionNotFoundError(str(uri), repr(asked))
+    if etag is None:
+        refuse_page(uri, answer.get("ContentType"))
     return ObjectInfo(uri, size_bytes, etag, version, answer.get("LastModified"))
 
 

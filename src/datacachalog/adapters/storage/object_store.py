@@ -73,7 +73,10 @@ _STREAM_BLOCK_BYTES = 4 << 20
 _OBSTORE_ERRORS = (FileNotFoundError, ValueError, BaseError)
 _STATUS = re.compile(r"status code: (\d{3})")
 _ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
+_PAGE = re.compile(r"<(!doctype\s+)?html", re.IGNORECASE)
 _S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
+
+WEB_PAGE = "a web page came in its place; look at the endpoint, and for a proxy or a login page"
 
 
 Written: TypeAlias = tuple[str | None, str | None]
@@ -105,7 +108,7 @@ class ObjectStore:
         """The info of the current object, or of one version."""
         with _translated(uri, version):
             result = obstore.get(self._store, uri.path, options=_options(version, {"head": True}))
-        return _info(uri, result.meta, version)
+        return _described(uri, result, version)
 
     def source(self, uri: Uri, version: str | None) -> Source:
         """The object as the transfer engine reads it."""
@@ -119,7 +122,7 @@ class ObjectStore:
             with _translated(uri, version):
                 options = _options(version, {"range": (start, end)})
                 result = obstore.get(self._store, uri.path, options=options)
-                _info(uri, result.meta, version)
+                _described(uri, result, version)
                 return bytes(result.bytes())
         except _BeyondEndError:
             return b""
@@ -195,7 +198,7 @@ class Source:
         with _translated(self.uri, self.version):
             store = self.make_streaming()
             result = obstore.get(store, self.uri.path, options=_options(self.version, {}))
-        return _info(self.uri, result.meta, self.version), self._blocks(result)
+        return _described(self.uri, result, self.version), self._blocks(result)
 
     def _blocks(self, result: GetResult) -> Iterator[Buffer]:
         with _translated(self.uri, self.version):
@@ -209,7 +212,7 @@ class Source:
         except _OBSTORE_ERRORS as error:
             raise _translation(self.uri, self.version, error) from _without_answer(error)
         start, end = result.range
-        return ObstorePart(_info(self.uri, result.meta, self.version), start, end, result)
+        return ObstorePart(_described(self.uri, result, self.version), start, end, result)
 
 
 class _UnmodifiedError(AnswerError):
@@ -266,6 +269,23 @@ def _info(uri: Uri, meta: ObjectMeta, asked: str | None = None) -> ObjectInfo:
     return ObjectInfo(uri, meta["size"], etag, version, meta["last_modified"])
 
 
+def _described(uri: Uri, result: GetResult, asked: str | None) -> ObjectInfo:
+    info = _info(uri, result.meta, asked)
+    if info.etag is None:
+        refuse_page(uri, result.attributes.get("Content-Type"))
+    return info
+
+
+def refuse_page(uri: Uri, content_type: str | None) -> None:
+    """Raises StorageUnavailableError if what has no entity tag is a web page.
+
+    Objects of S3 have entity tags; a few servers leave them out, and are served. But the page that
+    a proxy or a hotel's network sends in place of any object has none either.
+    """
+    if (content_type or "").lower().startswith("text/html"):
+        raise StorageUnavailableError(str(uri), WEB_PAGE)
+
+
 def normal_validators(etag: str | None, version: str | None) -> Written:
     """An entity tag with its quotes, if there is something in it, and the id of a real version."""
     if etag in {"", '""', 'W/""'}:
@@ -308,6 +328,8 @@ def _without_answer(error: Exception) -> Exception:
 
 def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:
     code = _code(text)
+    if code is None and _PAGE.search(text):
+        return StorageUnavailableError(str(uri), WEB_PAGE)
     if code == "NoSuchBucket":
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
     if version is not None:

@@ -28,6 +28,7 @@ from datacachalog.domain.errors import (
     NotAnObjectError,
     ObjectNotFoundError,
     RemoteChangedError,
+    StorageAccessError,
     StorageError,
     StorageUnavailableError,
     UnsupportedOperationError,
@@ -199,7 +200,7 @@ class _Bucket:
                     is_folder = self.objects.is_folder(uri)
             except ObjectNotFoundError as missing:
                 raise missing from error  # the bucket itself
-            except StorageError:
+            except StorageAccessError:
                 raise error from None  # may not list
             if is_folder:
                 raise NotAnObjectError(str(uri)) from error

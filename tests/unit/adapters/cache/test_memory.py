@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from datacachalog.adapters.cache.memory import MemoryCache
+from datacachalog.domain.errors import CacheError
 from datacachalog.testing.cache_contract import CacheContract
-from datacachalog.testing.sources import SOURCE, publish
+from datacachalog.testing.sources import NOON, SOURCE, described, publish
 
 
 class TestMemoryCache(CacheContract):
@@ -47,6 +51,37 @@ def test_a_cache_that_nobody_uses_any_more_leaves_nothing_behind():
     gc.collect()
 
     assert not root.exists()
+
+
+def test_a_thread_that_comes_too_late_leaves_nothing_behind():
+    """`fetch_all` waits for no thread where a bug or Ctrl-C ends it."""
+    cache = MemoryCache()
+    with cache.staging(*SOURCE) as staging:
+        cache.close()
+        staging.path.parent.mkdir(parents=True)
+        staging.path.write_bytes(b"1")
+
+        with pytest.raises(CacheError, match="closed"):
+            staging.publish(described(b"1"), checked_at=NOON, current=True)
+
+    assert not cache.root.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_the_end_of_a_forked_child_takes_nothing_from_its_parent():
+    program = """
+import os
+from datacachalog.adapters.cache.memory import MemoryCache
+with MemoryCache() as cache:
+    if child := os.fork():
+        os.waitpid(child, 0)
+        print(cache.root.exists())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, timeout=60, check=False
+    )
+
+    assert (0, b"True\n") == (done.returncode, done.stdout)
 
 
 def test_two_caches_share_nothing():

@@ -122,7 +122,9 @@ class TestTheSystem:
         done.start()
         try:
             with changed:
-                enough = changed.wait_for(lambda: len(source.asked) > engine._HELD_PARTS, timeout=30)
+                enough = changed.wait_for(
+                    lambda: len(source.asked) > engine._HELD_PARTS, timeout=30
+                )
             time.sleep(0.05)
             asked = len(source.asked)
         finally:
