@@ -223,6 +223,7 @@ class TestStores:
         return storage
 
     def test_a_bucket_is_asked_once_for_all_its_datasets(self, storage):
+        storage.put(Uri.parse("mem://lake/x/a"), b"a")
         datasets = [Dataset("a", "mem://lake/x/a"), Dataset("b", "mem://lake/y/b")]
 
         found = StoreCheck(storage, {}, {}).findings(datasets)

@@ -200,6 +200,18 @@ def test_a_wrong_value_is_named_and_no_secret_with_it(text: str, mistake: str | 
     assert "SECRET" not in mistake.replace("AWS_SECRET_ACCESS_KEY", "")
 
 
+@pytest.mark.parametrize("name", ["MYSQL_PWD", "DB_PASS", "PASSWD", "SENTRY_DSN", "GITHUB_PAT"])
+def test_a_variable_whose_name_sounds_like_a_secret_is_refused(name):
+    (mistake,) = mistakes(in_storage(f"region: ${{{name}}}"), **{name: "x"})
+
+    assert f"refers to {name!r}, which sounds like a secret" in mistake
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "PASSAGE", "KEYBOARD"])
+def test_a_variable_whose_name_does_not_is_taken(name):
+    declared(in_storage(f"region: ${{{name}}}"), **{name: "x"})
+
+
 def test_each_wrong_tag_is_named_on_its_own_line():
     text = in_dataset("tags:\n      - 1\n      - fine\n      - 2024-01-01")
     tag = "each of 'tags' in dataset 'a'"

@@ -52,6 +52,15 @@ class Connection:
     allow_http: bool
 
     @property
+    def partition(self) -> str | None:
+        """The part of AWS whose names of buckets are its own; None for the one nearly all use.
+
+        AWS General Reference, "Amazon Resource Names": `aws`, `aws-cn` and `aws-us-gov`.
+        """
+        parts = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+        return next((name for start, name in parts.items() if self.region.startswith(start)), None)
+
+    @property
     def is_aws(self) -> bool:
         """Whether this is Amazon's own S3, whose behaviour is documented."""
         host = urlsplit(self.endpoint or "").hostname or ""

@@ -69,9 +69,9 @@ class S3Storage:
     def identity(self, uri: Uri) -> str:
         identity = self._identities.get(uri)
         if identity is None:
-            endpoint = self._connection(uri).endpoint
-            identity = str(uri) if endpoint is None else f"{endpoint} {uri}"
-            self._identities[uri] = identity
+            connection = self._connection(uri)
+            world = connection.endpoint or connection.partition
+            identity = self._identities[uri] = str(uri) if world is None else f"{world} {uri}"
         return identity
 
     def _connection(self, uri: Uri) -> Connection:

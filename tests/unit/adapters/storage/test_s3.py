@@ -27,6 +27,13 @@ def test_an_object_of_aws_is_known_by_its_address():
     assert ["s3://lake/a"] == identities({}, {"AWS_REGION": "eu-west-1"}, "a")
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_where_buckets_have_names_of_their_own_the_partition_is_told(region, partition):
+    assert [f"{partition} s3://lake/a"] == identities({}, {"AWS_REGION": region}, "a")
+
+
 def test_servers_are_told_apart():
     [one, two] = identities(OPTIONS, {}, "a", "raw/a")
 
