@@ -263,6 +263,15 @@ class TestUnreachable:
         assert error.hint
         assert seconds < BOUND_S
 
+    def test_one_that_does_not_speak_tls(self, remote, cache_dir, monkeypatch):
+        address = remote.proxy.endpoint.removeprefix("http://")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
+
+        error, seconds = failure(lambda: remote.catalog(cache_dir).fetch("customers"))
+
+        assert "it does not speak TLS" in str(error)
+        assert seconds < BOUND_S
+
     def test_one_that_never_answers(self, remote, cache_dir, file, monkeypatch, silent):
         """All calls at once: each one waits for half a minute."""
         monkeypatch.setenv("AWS_ENDPOINT_URL", silent)

@@ -377,8 +377,12 @@ def _detail(text: str) -> str:
         return "its name cannot be resolved"
     if "connection refused" in lowered:
         return "the connection was refused"
-    if "timed out" in lowered or "timeout" in lowered:
+    if "timed out" in lowered or "kind: timeout" in lowered or "timedout" in lowered:
         return "it did not answer in time"
+    if "invalidcontenttype" in lowered:
+        return "it does not speak TLS; does its address begin with http://?"
+    if "invalid http version" in lowered:
+        return "it does not speak HTTP; does its address begin with https://?"
     if "certificate" in lowered:
         return "its certificate is not trusted"
     return "the connection failed"
