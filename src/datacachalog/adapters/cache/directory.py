@@ -16,13 +16,19 @@ lock. A reader's path is never written to again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.entries import EntryFolders, is_as_published, names_in
+from datacachalog.adapters.cache.entries import (
+    EntryFolders,
+    bytes_below,
+    is_as_published,
+    names_in,
+)
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owned_name, owner_is_gone
@@ -168,16 +174,17 @@ class DirectoryCache:
             yield now if now is not None and now.revision_id == entry.revision_id else entry
 
     def clear(self) -> int:
-        freed = sum(entry.info.size_bytes for entry in self.entries())
+        freed = 0
         with cache_errors(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "it is not a folder")
             for key in names_in(self.refs):
                 (self.refs / key).unlink(missing_ok=True)
             self._places.clear()
-            for key in names_in(self.objects):
-                self._entries.discard(self.objects / key)
-            for name in names_in(self.partial):
-                if owner_is_gone(name):
-                    self._entries.discard(self.partial / name)
+            left = [self.partial / name for name in names_in(self.partial) if owner_is_gone(name)]
+            for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
+                freed += bytes_below(folder)
+                self._entries.discard(folder)
         for name in names_in(self.trash):
             remove_tree(self.trash / name)
         return freed

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.records import read_record
@@ -15,7 +17,6 @@ from datacachalog.domain.objects import CacheEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
 RECORD = ".entry.json"
 """The name of an entry's record, beside its file; `local_name` never gives it to a file."""
@@ -76,6 +77,22 @@ def is_as_published(entry: CacheEntry) -> bool:
     except OSError:
         return False
     return status.st_size == entry.info.size_bytes and status.st_mtime_ns == entry.mtime_ns
+
+
+def bytes_below(path: Path) -> int:
+    """The bytes of all files below a folder, less records; of a file itself; of a link, none."""
+    if path.is_symlink():
+        return 0
+    found = ((folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sum(map(_file_bytes, [path, *(Path(*one) for one in found if one[1] != RECORD)]))
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
 def names_in(folder: Path) -> list[str]:

@@ -72,7 +72,9 @@ class DirectoryStaging:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: object, __: object) -> None:
+        if isinstance(error, CacheError) and not isinstance(error, IntegrityError):
+            error.path = str(self._entries.objects.parents[1])  # what people have named
         if not self._is_published and os.path.lexists(self._folder):
             remove_tree(self._folder)
 

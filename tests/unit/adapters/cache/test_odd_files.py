@@ -200,7 +200,7 @@ class TestOddEntries:
 
         with pytest.raises(CacheError):
             publish(cache, b"1", at=NOON + SECOND)
-        cache.clear()
+        assert len("a file") == cache.clear()
 
         assert b"1" == publish(cache, b"1", at=NOON + SECOND).path.read_bytes()
         assert [] == list(cache.trash.iterdir())
@@ -223,7 +223,7 @@ class TestOddEntries:
             (folder / ".DS_Store").write_text("strange")
 
         assert [entry] == list(cache.entries())
-        assert 1 == cache.clear()
+        assert 1 + 2 * len("strange") == cache.clear()  # what is not ours goes too
 
     def test_versions_are_found_by_their_records(self, cache):
         old = publish(cache, b"1", info=described(b"1", version="v1"))
@@ -232,3 +232,24 @@ class TestOddEntries:
         found = DirectoryCache(cache.root).find(*SOURCE, "v1")
 
         assert old == found
+
+
+class TestAFileInPlaceOfTheCache:
+    @pytest.fixture
+    def cache(self, tmp_path):
+        (tmp_path / "cache").write_text("a file")
+        return DirectoryCache(tmp_path / "cache")
+
+    def test_the_error_names_what_was_asked_for(self, cache, tmp_path):
+        (tmp_path / "mine").write_bytes(b"1")
+
+        with pytest.raises(CacheError) as caught, cache.staging(*SOURCE) as staging:
+            staging.copy_from(tmp_path / "mine")
+
+        assert str(cache.root) == caught.value.path
+
+    def test_it_is_not_cleared(self, cache):
+        with pytest.raises(CacheError):
+            cache.clear()
+
+        assert "a file" == cache.root.read_text()
