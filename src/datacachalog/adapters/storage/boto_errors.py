@@ -81,8 +81,8 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
         return conflict(str(uri), "as expected", "absent")
     if 300 <= status < 400:
         return StorageUnavailableError(str(uri), "it redirects to another address: name that one")
-    if status == 404 and code in {"", "404"} and error.operation_name != "HeadObject":
-        return StorageUnavailableError(str(uri), WEB_PAGE)  # S3 says what was not found
+    if status == 404 and not code:  # a page: where there is no body, botocore takes the status
+        return StorageUnavailableError(str(uri), WEB_PAGE)
     if status == 404:
         return ObjectNotFoundError(str(uri), code)
     if 400 <= status < 500 and status not in {408, 425, 429}:

@@ -43,6 +43,7 @@ def answer(code, status, operation="GetObject", message=""):
         (answer("NoSuchBucket", 404), ObjectNotFoundError),
         (answer("NoSuchKey", 404), ObjectNotFoundError),
         (answer("404", 404), ObjectNotFoundError),
+        (answer("", 404), StorageUnavailableError),
         (answer("PreconditionFailed", 412), ConflictError),
         (answer("ConditionalRequestConflict", 409), ConflictError),
         (answer("Other", 412), ConflictError),
