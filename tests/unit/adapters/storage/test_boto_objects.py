@@ -62,7 +62,7 @@ def sends(server, data, expected=None, **answer):
 
 
 def fails(server, status, code="", operation="get_object"):
-    server.add_client_error(operation, service_error_code=code, http_status_code=status)
+    server.add_client_error(operation, service_error_code=code or str(status), http_status_code=status)
 
 
 class TestFirstParts:
