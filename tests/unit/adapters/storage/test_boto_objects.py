@@ -62,7 +62,8 @@ def sends(server, data, expected=None, **answer):
 
 
 def fails(server, status, code="", operation="get_object"):
-    server.add_client_error(operation, service_error_code=code or str(status), http_status_code=status)
+    shown = code or str(status)  # as botocore has it where there is no body
+    server.add_client_error(operation, service_error_code=shown, http_status_code=status)
 
 
 class TestFirstParts:
