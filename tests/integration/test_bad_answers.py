@@ -234,9 +234,16 @@ class TestWebPages:
     """What a proxy, a hotel's network or a web server at the wrong address sends for anything."""
 
     @pytest.fixture(params=[200, 404])
-    def page(self, request, remote):
-        page = b"<!DOCTYPE html><html><body>Please log in</body></html>"
-        reply = Reply(request.param, page, {"Content-Type": "text/html; charset=utf-8"})
+    def status(self, request):
+        return request.param
+
+    @pytest.fixture(
+        params=[b"<body>Please log in</body>", b"<meta charset=utf-8>Please log in<br>"]
+    )
+    def page(self, request, remote, status):
+        """One that is XML by chance, and one that is not."""
+        page = b"<!DOCTYPE html><html>" + request.param + b"</html>"
+        reply = Reply(status, page, {"Content-Type": "text/html; charset=utf-8"})
         remote.put(1)
         remote.proxy.hook = lambda _: Script(reply=reply)
 
@@ -248,7 +255,7 @@ class TestWebPages:
 
     @pytest.mark.usefixtures("page", "plane")
     def test_one_is_not_taken_for_the_dataset(self, catalog, cache_dir):
-        with pytest.raises(StorageUnavailableError, match="a web page came"):
+        with pytest.raises(StorageUnavailableError, match="not one of an S3 server"):
             catalog.fetch("customers")
 
         _assert_nothing_is_left(cache_dir)
@@ -259,11 +266,30 @@ class TestWebPages:
         path = catalog.fetch("customers")
         remote.proxy.hook = login
 
-        with pytest.raises(StorageUnavailableError, match="a web page came"):
+        with pytest.raises(StorageUnavailableError, match="not one of an S3 server"):
             catalog.fetch("customers")
 
         assert 1 == seed_of(path.read_bytes())
         assert [State.UNKNOWN] == [status.state for status in catalog.status()]
+
+    @pytest.mark.usefixtures("page", "plane")
+    @pytest.mark.parametrize("method", ["stat", "walk", "versions", "read"])
+    def test_one_tells_nothing_of_objects(self, catalog, method):
+        options = {"start": 0, "end": 9} if method == "read" else {}
+        ask = getattr(catalog.storage, method)
+
+        with pytest.raises(StorageUnavailableError):
+            next(iter(ask(catalog["customers"].source, **options)))
+
+    @pytest.mark.usefixtures("plane")
+    @pytest.mark.parametrize("body", [b"404 page not found", b'{"detail":"Not Found"}', b""])
+    def test_a_server_that_does_not_know_s3_is_told_from_a_missing_object(
+        self, remote, catalog, body
+    ):
+        remote.proxy.hook = lambda _: Script(reply=Reply(404, body))
+
+        with pytest.raises(StorageUnavailableError, match="not one of an S3 server"):
+            catalog.fetch("customers")
 
     @pytest.mark.usefixtures("page", "plane")
     def test_nothing_is_pushed_to_one(self, catalog, tmp_path):
@@ -277,7 +303,7 @@ class TestWebPages:
         (finding,) = StoreCheck(catalog.storage, {}, os.environ).findings(catalog.datasets)
 
         assert isinstance(finding.error, StorageUnavailableError)
-        assert "a web page came" in str(finding.error)
+        assert "not one of an S3 server" in str(finding.error)
 
     def test_a_dataset_may_be_a_web_page(self, remote, catalog):
         remote.client.put_object(

@@ -263,13 +263,32 @@ class TestUnreachable:
         assert error.hint
         assert seconds < BOUND_S
 
-    def test_one_that_does_not_speak_tls(self, remote, cache_dir, monkeypatch):
+    @pytest.mark.parametrize("call", ["fetch", "versions", "push", "push any"])
+    def test_one_that_does_not_speak_tls(self, remote, cache_dir, file, monkeypatch, call):
         address = remote.proxy.endpoint.removeprefix("http://")
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
 
-        error, seconds = failure(lambda: remote.catalog(cache_dir).fetch("customers"))
+        error, seconds = failure(lambda: _call(remote.catalog(cache_dir), call, file))
 
         assert "it does not speak TLS" in str(error)
+        assert seconds < BOUND_S
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"Client sent an HTTP request to an HTTPS server.\n",
+            b"<html><body>The plain HTTP request was sent to HTTPS port</body></html>",
+            b"<html>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br/></html>",
+        ],
+        ids=["Go", "nginx", "Apache"],
+    )
+    def test_one_that_speaks_only_tls(self, remote, cache_dir, answer):
+        remote.proxy.hook = lambda _: Script(reply=Reply(400, answer))
+
+        error, seconds = failure(lambda: remote.catalog(cache_dir).fetch("customers"))
+
+        assert StorageUnavailableError is type(error)
+        assert "it does not speak plain HTTP" in str(error)
         assert seconds < BOUND_S
 
     def test_one_that_never_answers(self, remote, cache_dir, file, monkeypatch, silent):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^${}]*))?\}|)")
 _SECRET = re.compile(
-    r"(?i)secret|token(?!iz)|passw|passphrase|credential|apikey"
-    r"|(?:^|_)(?:dsn|key|keys|pass|pat)(?:_|$)|_pwd(?:_|$)"  # PWD itself is a folder
+    r"(?i)secret|token(?!iz)|passw|passphrase|credential|apikey|connection_?string"
+    r"|(?:^|_)(?:dsn|key|keys|pass|pat|sas)(?:_|$)|_pwd(?:_|$)"  # PWD itself is a folder
 )
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 

@@ -200,14 +200,27 @@ def test_a_wrong_value_is_named_and_no_secret_with_it(text: str, mistake: str | 
     assert "SECRET" not in mistake.replace("AWS_SECRET_ACCESS_KEY", "")
 
 
-@pytest.mark.parametrize("name", ["MYSQL_PWD", "DB_PASS", "PASSWD", "SENTRY_DSN", "GITHUB_PAT"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "BLOB_SAS",
+        "DB_PASS",
+        "GITHUB_PAT",
+        "GPG_PASSPHRASE",
+        "MYSQL_PWD",
+        "PASSWD",
+        "SENTRY_DSN",
+        "pg_pwd_file",
+    ],
+)
 def test_a_variable_whose_name_sounds_like_a_secret_is_refused(name):
     (mistake,) = mistakes(in_storage(f"region: ${{{name}}}"), **{name: "x"})
 
     assert f"refers to {name!r}, which sounds like a secret" in mistake
 
 
-@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "PASSAGE", "KEYBOARD"])
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "PASSAGE", "KEYBOARD", "KANSAS", "SASKIA"])
 def test_a_variable_whose_name_does_not_is_taken(name):
     declared(in_storage(f"region: ${{{name}}}"), **{name: "x"})
 

@@ -14,11 +14,12 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSLError,
     SSOError,
     TokenRetrievalError,
 )
 
-from datacachalog.adapters.storage.object_store import WEB_PAGE
+from datacachalog.adapters.storage.object_store import NO_S3_ANSWER, NO_TLS, NO_TRUST
 from datacachalog.domain.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -63,6 +64,8 @@ def translated(uri: Uri) -> Iterator[None]:
         raise StorageAccessError(str(uri), str(error)) from error
     except KeyError as error:  # boto3 gives what was answered, and nothing in place of the rest
         raise StorageUnavailableError(str(uri), f"there is no {error} in its answer") from error
+    except SSLError as error:
+        raise StorageUnavailableError(str(uri), _of_tls(error)) from error
     except (BotoCoreError, Boto3Error) as error:
         raise StorageUnavailableError(str(uri), _brief(error)) from error
 
@@ -81,13 +84,21 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
         return conflict(str(uri), "as expected", "absent")
     if 300 <= status < 400:
         return StorageUnavailableError(str(uri), "it redirects to another address: name that one")
-    if status == 404 and not code:  # a page: where there is no body, botocore takes the status
-        return StorageUnavailableError(str(uri), WEB_PAGE)
+    if status in {400, 404} and code in {"", str(status)} and error.operation_name != "HeadObject":
+        return StorageUnavailableError(str(uri), NO_S3_ANSWER)  # S3 says what is wrong
     if status == 404:
         return ObjectNotFoundError(str(uri), code)
     if 400 <= status < 500 and status not in {408, 425, 429}:
         return StorageAccessError(str(uri), f"{code}: {message}" if message else code)
     return StorageUnavailableError(str(uri), f"{code}: {message}" if message else code)
+
+
+def _of_tls(error: SSLError) -> str:
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return NO_TRUST
+    is_no_tls = "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text  # OpenSSL 1, 3.2
+    return NO_TLS if is_no_tls else _brief(error)
 
 
 def _brief(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
-from datacachalog.adapters.storage.object_store import normal_validators, refuse_page
+from datacachalog.adapters.storage.object_store import NO_S3_ANSWER, normal_validators, refuse_page
 from datacachalog.adapters.storage.transfer import (
     AnswerError,
     ObjectChangedError,
@@ -19,13 +19,14 @@ from datacachalog.domain.errors import (
     InvalidUriError,
     ObjectNotFoundError,
     StorageError,
+    StorageUnavailableError,
     VersionNotFoundError,
 )
 from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
 from datacachalog.domain.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_s3.client import S3Client
     from typing_extensions import Buffer
@@ -63,6 +64,7 @@ class BotoObjects:
         with translated(prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=prefix.path):
+                refuse_no_listing(prefix, page)
                 for found in page.get("Contents", ()):
                     uri = Uri("s3", self._bucket, found["Key"])
                     yield _info(uri, found, found["Size"], None)
@@ -72,6 +74,7 @@ class BotoObjects:
             found = self._client.list_objects_v2(
                 Bucket=self._bucket, Prefix=f"{uri.path}/", MaxKeys=1
             )
+        refuse_no_listing(uri, found)
         return bool(found.get("Contents"))
 
 
@@ -175,6 +178,16 @@ def _range(header: str | None) -> tuple[int, int, int]:
         return int(start), int(last) + 1, int(size)
     except ValueError:
         raise RangeIgnoredError from None
+
+
+def refuse_no_listing(uri: Uri, page: Mapping[str, Any]) -> None:
+    """Raises StorageUnavailableError if nothing that a listing says is in an answer.
+
+    An empty one has the bucket's name at least; the XML of a web page, which is read without
+    complaint, has nothing.
+    """
+    if not page.keys() - {"ResponseMetadata", "VersionOrder"}:
+        raise StorageUnavailableError(str(uri), NO_S3_ANSWER)
 
 
 def _info(uri: Uri, answer: Any, size_bytes: int, asked: str | None) -> ObjectInfo:

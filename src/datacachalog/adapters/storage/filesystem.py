@@ -102,6 +102,8 @@ class FilesystemStorage:
             _info(uri, found)  # or it is no file
             _let_the_tick_pass(found)
             status, digest = copy_whole(Path(uri.path), dest, progress)
+            if status.st_nlink == 0:  # replaced as it was opened: it has another ctime by that
+                raise SourceChangedError(errno.EBUSY, "it was replaced")
         return _info(uri, status, digest)
 
     def upload(

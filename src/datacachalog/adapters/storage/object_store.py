@@ -73,10 +73,29 @@ _STREAM_BLOCK_BYTES = 4 << 20
 _OBSTORE_ERRORS = (FileNotFoundError, ValueError, BaseError)
 _STATUS = re.compile(r"status code: (\d{3})")
 _ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
-_PAGE = re.compile(r"<(!doctype\s+)?html", re.IGNORECASE)
+# What nginx, Go and Apache say to plain HTTP at a port for TLS.
+_WANTS_TLS = re.compile(r"HTTP request.{0,10} to (an )?HTTPS|plain HTTP to an SSL", re.IGNORECASE)
 _S3_ERROR = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
 
-WEB_PAGE = "a web page came in its place; look at the endpoint, and for a proxy or a login page"
+NO_S3_ANSWER = (
+    "its answer is not one of an S3 server; look at the endpoint, and for a proxy or a login page"
+)
+NO_TLS = "it does not speak TLS; does its address begin with http://?"
+NO_TRUST = "its certificate is not trusted"
+_ONLY_TLS = "it does not speak plain HTTP; does its address begin with https://?"
+_TOO_LATE = "it did not answer in time"
+_CAUSES = (  # what obstore's text has in it, in small letters
+    ("dns error", "its name cannot be resolved"),
+    ("failed to lookup", "its name cannot be resolved"),
+    ("connection refused", "the connection was refused"),
+    ("timed out", _TOO_LATE),
+    ("kind: timeout", _TOO_LATE),
+    ("timedout", _TOO_LATE),
+    ("invalidcontenttype", NO_TLS),
+    ("invalid http version", _ONLY_TLS),
+    ("certificate", NO_TRUST),
+    ("invalid list response", NO_S3_ANSWER),
+)
 
 
 Written: TypeAlias = tuple[str | None, str | None]
@@ -283,7 +302,7 @@ def refuse_page(uri: Uri, content_type: str | None) -> None:
     a proxy or a hotel's network sends in place of any object has none either.
     """
     if (content_type or "").lower().startswith("text/html"):
-        raise StorageUnavailableError(str(uri), WEB_PAGE)
+        raise StorageUnavailableError(str(uri), NO_S3_ANSWER)
 
 
 def normal_validators(etag: str | None, version: str | None) -> Written:
@@ -316,6 +335,8 @@ def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:
             return StorageAccessError(str(uri), _detail(str(error)))
         case InvalidPathError() | ValueError():
             return InvalidUriError(str(uri), "is no key that can be asked for")
+        case GenericError() if _WANTS_TLS.search(str(error)):
+            return StorageUnavailableError(str(uri), _ONLY_TLS)
         case _:
             return _generic(uri, version, error)
 
@@ -328,8 +349,8 @@ def _without_answer(error: Exception) -> Exception:
 
 def _not_found(uri: Uri, version: str | None, text: str) -> StorageError:
     code = _code(text)
-    if code is None and _PAGE.search(text):
-        return StorageUnavailableError(str(uri), WEB_PAGE)
+    if code is None and "performing GET http" in text:  # S3 says why, but to HEAD
+        return StorageUnavailableError(str(uri), NO_S3_ANSWER)
     if code == "NoSuchBucket":
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
     if version is not None:
@@ -373,16 +394,4 @@ def _detail(text: str) -> str:
     if match := _STATUS.search(text):
         return f"the server answered {match[1]}"
     lowered = text.lower()
-    if "dns error" in lowered or "failed to lookup" in lowered:
-        return "its name cannot be resolved"
-    if "connection refused" in lowered:
-        return "the connection was refused"
-    if "timed out" in lowered or "kind: timeout" in lowered or "timedout" in lowered:
-        return "it did not answer in time"
-    if "invalidcontenttype" in lowered:
-        return "it does not speak TLS; does its address begin with http://?"
-    if "invalid http version" in lowered:
-        return "it does not speak HTTP; does its address begin with https://?"
-    if "certificate" in lowered:
-        return "its certificate is not trusted"
-    return "the connection failed"
+    return next((cause for sign, cause in _CAUSES if sign in lowered), "the connection failed")

@@ -145,7 +145,11 @@ class S3Storage:
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         with _answered(prefix):
-            yield from self._bucket(prefix).objects.walk(prefix)
+            bucket, found = self._bucket(prefix), None
+            for found in bucket.objects.walk(prefix):
+                yield found
+            if found is None:  # obstore takes any web page for an empty listing; boto3 can tell
+                yield from bucket.boto.objects.walk(prefix)
 
     def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
         bucket = self._bucket_with(uri)

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from datacachalog.adapters.storage.boto_errors import translated
-from datacachalog.adapters.storage.boto_objects import BotoObjects
+from datacachalog.adapters.storage.boto_objects import BotoObjects, refuse_no_listing
 from datacachalog.adapters.storage.boto_uploads import BotoUploads, begin_sending
 from datacachalog.domain.errors import ObjectNotFoundError, StorageAccessError
 from datacachalog.domain.objects import ObjectInfo
@@ -118,6 +118,7 @@ class BotoBucket:
         with translated(uri):
             pages = self.client.get_paginator("list_object_versions")
             for page in pages.paginate(Bucket=self._bucket, Prefix=uri.path):
+                refuse_no_listing(uri, page)
                 described = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
                 found += _newest_first(uri, [v for v in described if v["Key"] == uri.path], page)
                 if page.get("NextKeyMarker") not in {None, uri.path}:

@@ -42,7 +42,8 @@ def answer(code, status, operation="GetObject", message=""):
     [
         (answer("NoSuchBucket", 404), ObjectNotFoundError),
         (answer("NoSuchKey", 404), ObjectNotFoundError),
-        (answer("404", 404), ObjectNotFoundError),
+        (answer("404", 404, "HeadObject"), ObjectNotFoundError),
+        (answer("404", 404), StorageUnavailableError),
         (answer("", 404), StorageUnavailableError),
         (answer("PreconditionFailed", 412), ConflictError),
         (answer("ConditionalRequestConflict", 409), ConflictError),

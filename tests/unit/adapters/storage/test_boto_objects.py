@@ -127,9 +127,12 @@ class TestParts:
 
         assert (4, 8, b"4567") == (part.start, part.end, part.body())
 
-    @pytest.mark.parametrize("status", [404, 412, 416])
-    def test_an_object_that_is_another_one_now_is_told(self, server, source, status):
-        fails(server, status)
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [(404, "NoSuchKey"), (412, "PreconditionFailed"), (416, "InvalidRange")],
+    )
+    def test_an_object_that_is_another_one_now_is_told(self, server, source, status, code):
+        fails(server, status, code)
 
         with pytest.raises(ObjectChangedError):
             source.part(4, 8, INFO)

@@ -164,6 +164,26 @@ class TestChangingFiles:
 
         assert b"first" == (tmp_path / "dest").read_bytes()
 
+    def test_one_that_is_replaced_as_it_is_opened_is_copied_again(
+        self, storage, file, tmp_path, monkeypatch
+    ):
+        """It is not the revision any more that its status tells of."""
+        opened = os.open
+
+        def open_and_replace(path, *flags):
+            fd = opened(path, *flags)
+            if path == file and file.read_bytes() == b"first":
+                (tmp_path / "new").write_bytes(b"newer")
+                (tmp_path / "new").replace(file)
+            return fd
+
+        monkeypatch.setattr(os, "open", open_and_replace)
+
+        info = storage.download(uri_of(file), tmp_path / "dest")
+
+        assert b"newer" == (tmp_path / "dest").read_bytes()
+        assert storage.stat(uri_of(file)).revision == info.revision
+
 
 def _pipe(path):
     os.mkfifo(path)

@@ -55,7 +55,9 @@ def error_of(error, version=None):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (FileNotFoundError(f"{HTTP} not found"), ObjectNotFoundError),
+        (FileNotFoundError(HTTP.replace("GET", "HEAD")), ObjectNotFoundError),
+        (FileNotFoundError(HTTP), StorageUnavailableError),
+        (FileNotFoundError("<Code>NoSuchKey</Code>"), ObjectNotFoundError),
         (FileNotFoundError("<Code>NoSuchBucket</Code>"), ObjectNotFoundError),
         (NotModifiedError(""), _UnmodifiedError),
         (PreconditionError(""), ObjectChangedError),
@@ -66,7 +68,8 @@ def error_of(error, version=None):
         (ValueError(""), InvalidUriError),
         (NotSupportedError(""), StorageAccessError),
         (UnknownConfigurationKeyError(""), StorageAccessError),
-        (answered(404), ObjectNotFoundError),
+        (answered(404, "NoSuchKey"), ObjectNotFoundError),
+        (answered(404), StorageUnavailableError),
         (answered(416), _BeyondEndError),
         (answered(409), ObjectChangedError),
         (answered(400), StorageAccessError),
@@ -88,7 +91,10 @@ def test_an_error_of_obstore_becomes_one_of_the_port(error, kind):
     assert "minio.example" not in str(found)
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(""), *map(answered, (400, 404, 405))])
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(""), answered(404, "NoSuchVersion"), *map(answered, (400, 405))],
+)
 def test_a_version_that_is_not_there_is_told_apart(error):
     assert VersionNotFoundError is type(error_of(error, "v1"))
 
