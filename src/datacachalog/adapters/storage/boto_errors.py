@@ -49,10 +49,6 @@ REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 """The codes of a write whose condition did not hold."""
 
 
-class RepeatedConflictError(ConflictError):
-    """The refusal of a request that was sent again: it may have met its own work."""
-
-
 @contextmanager
 def translated(uri: Uri) -> Iterator[None]:
     """Turns boto3's errors into the storage port's."""
@@ -76,12 +72,10 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
-    is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-    conflict = RepeatedConflictError if is_repeated else ConflictError
     if code in REFUSED or status in {409, 412}:
-        return conflict(str(uri), "as expected")
+        return ConflictError(str(uri), "as expected")
     if error.operation_name in _WRITES and code in _NOTHING_TO_REPLACE:
-        return conflict(str(uri), "as expected", "absent")
+        return ConflictError(str(uri), "as expected", "absent")
     if 300 <= status < 400:
         return StorageUnavailableError(str(uri), "it redirects to another address: name that one")
     if status in {400, 404} and code in {"", str(status)} and error.operation_name != "HeadObject":
@@ -91,6 +85,14 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
     if 400 <= status < 500 and status not in {408, 425, 429}:
         return StorageAccessError(str(uri), f"{code}: {message}" if message else code)
     return StorageUnavailableError(str(uri), f"{code}: {message}" if message else code)
+
+
+def was_repeated(conflict: ConflictError) -> bool:
+    """Whether the refused request had been sent before: it may have met its own work."""
+    answer = conflict.__cause__
+    if not isinstance(answer, ClientError):
+        return False
+    return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
 
 
 def _of_tls(error: SSLError) -> str:

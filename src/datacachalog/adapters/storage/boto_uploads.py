@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datacachalog.adapters.storage.boto_errors import (
-    REFUSED,
-    RepeatedConflictError,
-    translated,
-)
+from datacachalog.adapters.storage.boto_errors import REFUSED, translated, was_repeated
 from datacachalog.domain.errors import UnsupportedOperationError
 from datacachalog.domain.objects import ABSENT, Revision
 
@@ -138,7 +134,7 @@ class BotoUploads:
         A request whose answer was lost is sent again, and then meets its own work: an object that
         certainly holds the bytes of the file.
         """
-        return isinstance(conflict, RepeatedConflictError) and _holds(found, path, size_bytes)
+        return was_repeated(conflict) and _holds(found, path, size_bytes)
 
     def honours_conditions(self, uri: Uri) -> bool:
         """Whether this server refuses writes whose condition does not hold: it is tried.
