@@ -74,8 +74,6 @@ def test_the_quickstart_works_in_a_folder_of_its_own(sandbox):
 
 @pytest.mark.parametrize("module", NEEDED)
 def test_the_examples_that_need_a_library_run(module, sandbox):
-    pytest.importorskip(module)
-
     for page in pages():
         if any(block.value("needs") == module for block in blocks_of(page)):
             run_page(page, sandbox, with_s3=False)
