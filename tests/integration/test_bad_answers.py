@@ -52,6 +52,16 @@ def lenient(
     client.close()
 
 
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.fixture(params=[True, False], ids=["obstore", "boto3"])
+def plane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fork of a process that used obstore, boto3 does its work."""
+    if not request.param:
+        monkeypatch.setattr(s3, "survives_here", lambda: False)
+
+
 def is_later_part(exchange: Exchange) -> bool:
     return "if-match" in exchange.headers
 
@@ -247,12 +257,6 @@ class TestWebPages:
         remote.put(1)
         remote.proxy.hook = lambda _: Script(reply=reply)
 
-    @pytest.fixture(params=[True, False], ids=["obstore", "boto3"])
-    def plane(self, request, monkeypatch):
-        """In a fork of a process that used obstore, boto3 does its work."""
-        if not request.param:
-            monkeypatch.setattr(s3, "survives_here", lambda: False)
-
     @pytest.mark.usefixtures("page", "plane")
     def test_one_is_not_taken_for_the_dataset(self, catalog, cache_dir):
         with pytest.raises(StorageUnavailableError, match="not one of an S3 server"):
@@ -343,6 +347,25 @@ class TestWrongAnswers:
         )
 
         _assert_whole_or_nothing(catalog, cache_dir)
+
+    @pytest.mark.usefixtures("plane")
+    @pytest.mark.parametrize(
+        ("content_range", "body"),
+        [
+            (f"bytes 1-10/{SMALL}", payload(1, SMALL)[1:11]),
+            (f"bytes 0-8/{SMALL}", payload(1, SMALL)[:9]),
+            (f"bytes 0-9/{SMALL}", payload(1, SMALL)[:9]),
+        ],
+    )
+    def test_other_bytes_than_were_asked_for_are_not_read(
+        self, remote, catalog, content_range, body
+    ):
+        remote.put(1)
+        headers = {"Content-Range": content_range, "ETag": remote.etag(), "Last-Modified": PAST}
+        remote.proxy.hook = lambda _: Script(reply=Reply(206, body, headers))
+
+        with pytest.raises(StorageUnavailableError):
+            catalog.storage.read(remote.uri, 0, 10)
 
     @pytest.mark.parametrize("which", ["every", "later"])
     @pytest.mark.parametrize("length", [0, 100, 4 * MIB - 1, 4 * MIB + 1, BIG])

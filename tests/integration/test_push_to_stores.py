@@ -150,6 +150,71 @@ class TestLostAnswers:
         assert 2 == seed_of(catalog.fetch("customers").read_bytes())
 
 
+class TestTagsThatSayNothing:
+    """Entity tags are no digests everywhere (Amazon S3 API, "Object": not so with KMS)."""
+
+    @pytest.fixture
+    def hook(self, lenient: Remote) -> Callable[[Exchange], Script]:
+        """Gives the object a tag that has nothing to do with its bytes."""
+
+        def hook(exchange: Exchange) -> Script:
+            if not exchange.path.endswith(lenient.key):
+                return Script()
+            return Script(headers={"ETag": '"kms"'}, request_headers={"If-Match": None})
+
+        return hook
+
+    def test_what_was_sent_twice_is_known_by_its_bytes(self, lenient, hook, cache_dir, file):
+        lost = once(
+            lambda exchange: Script(is_lost=True) if _makes_the_object(lenient, exchange) else None
+        )
+        lenient.proxy.hook = lambda exchange: lost(exchange) or hook(exchange)
+        catalog = lenient.catalog(cache_dir)
+
+        pushed = catalog.push("customers", file, expect="absent")
+
+        assert ('"kms"', 9) == (pushed.info.etag, lenient.seed())
+
+    def test_the_bytes_of_somebody_else_are_a_conflict(
+        self,
+        lenient: Remote,
+        hook: Callable[[Exchange], Script],
+        cache_dir: Path,
+        file: Path,
+    ) -> None:
+        passed: list[Exchange] = []
+
+        def interfere(exchange: Exchange) -> Script:
+            if _makes_the_object(lenient, exchange):
+                passed.append(exchange)
+                if len(passed) == 2:
+                    lenient.put(2, file.stat().st_size)
+                return Script(is_lost=len(passed) == 1)
+            return hook(exchange)
+
+        lenient.proxy.hook = interfere
+
+        with pytest.raises(ConflictError):
+            lenient.catalog(cache_dir).push("customers", file, expect="absent")
+
+        assert 2 == lenient.seed()
+
+    def test_without_a_tag_nobody_elses_is_taken(self, lenient, cache_dir, file):
+        def interfere(exchange: Exchange) -> Script:
+            if exchange.method == "HEAD":
+                lenient.put(2, file.stat().st_size)
+            return Script(headers={"ETag": None} if exchange.method in {"PUT", "POST"} else {})
+
+        lenient.proxy.hook = interfere
+        if file.stat().st_size == BIG:
+            pytest.skip("parts have tags, or cannot be put together")
+        catalog = lenient.catalog(cache_dir)
+        catalog.push("customers", file, expect="any")
+
+        assert 2 == lenient.seed()
+        assert 2 == seed_of(catalog.fetch("customers").read_bytes())
+
+
 class TestTheTrial:
     def test_the_next_process_need_not_repeat_it(self, remote, cache_dir, file):
         remote.catalog(cache_dir).push("customers", file)
@@ -308,6 +373,17 @@ class TestPermissions:
 
         assert (1, path) == (remote.seed(), catalog.fetch("customers"))
         assert [] == list((cache_dir / "v1" / "partial").iterdir())
+
+    def test_a_conflict_is_one_without_permission_to_read_too(self, remote, catalog, file):
+        remote.put(1)
+        remote.proxy.hook = lambda exchange: (
+            Script(reply=Reply(403)) if exchange.method in {"GET", "HEAD"} else None
+        )
+
+        with pytest.raises(ConflictError, match="another revision"):
+            catalog.push("customers", file, expect="absent")
+
+        assert 1 == remote.seed()
 
     def test_a_push_needs_no_permission_to_read(self, remote, catalog, file):
         remote.proxy.hook = lambda exchange: (

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 def blake3_of(path: Path) -> str:
-    """The BLAKE3 of a file's bytes, in hexadecimal; several cores take part in large files.
+    """The BLAKE3 of a file's bytes, in hexadecimal.
 
     The file is mapped into memory, so nobody may cut it short meanwhile: the process would die.
+    One core does it: the threads that BLAKE3 would share it with do not survive a fork, and the
+    child would wait for them for ever.
     """
-    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+    return blake3().update_mmap(path).hexdigest()

@@ -159,12 +159,9 @@ def copy_whole(
         after = os.fstat(read_fd)
     finally:
         os.close(read_fd)
-    if _identity(before) != _identity(after):
+    if _was_written_to(before, after):
         raise SourceChangedError(errno.EBUSY, "it was written to while it was copied")
-    return (
-        before,
-        digest,
-    )  # its change time is that of these bytes, also where it was replaced since
+    return before, digest  # its change time is that of these bytes, also if it was replaced since
 
 
 def _copy_blocks(
@@ -194,8 +191,13 @@ def _share_blocks(read_fd: int, write_fd: int) -> bool:
     return True
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _was_written_to(before: os.stat_result, after: os.stat_result) -> bool:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return True
+    # Who sets the one time back cannot set back the other; but replacing a file, which leaves the
+    # bytes that are being copied as they are, moves it too.
+    is_touched = before.st_ctime_ns != after.st_ctime_ns
+    return is_touched and before.st_nlink == after.st_nlink
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:

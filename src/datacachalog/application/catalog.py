@@ -7,13 +7,14 @@ choosing adapters is not here but in `datacachalog.bootstrap`.
 from __future__ import annotations
 
 import importlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from datacachalog.application.batch import for_each, works_elsewhere
-from datacachalog.application.results import DatasetStatus, Fetched, Outcome, PushResult, State
+from datacachalog.application.fetching import Fetching
+from datacachalog.application.results import DatasetStatus, PushResult, State
 from datacachalog.domain.errors import (
     CacheError,
     DatacachalogError,
@@ -21,17 +22,12 @@ from datacachalog.domain.errors import (
     DatasetNotFoundError,
     FetchAllError,
     ReadOnlyDatasetError,
-    RemoteChangedError,
 )
-from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
 from datacachalog.domain.objects import (
     ABSENT,
     ANY,
-    NotModified,
     Revision,
-    is_immutable_version,
 )
-from datacachalog.domain.versions import version_at
 from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
@@ -39,13 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
 
+    from datacachalog.application.results import Fetched
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Expected, ObjectInfo
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 Expect: TypeAlias = "Literal['cached', 'absent', 'any'] | Revision"
-
-_LOCK_WAIT = timedelta(minutes=10)
 
 
 class CoreCatalog:
@@ -72,6 +67,7 @@ class CoreCatalog:
         self.storage = storage
         self.cache = cache
         self._clock = clock
+        self._fetching = Fetching(storage, cache, clock)
         self._progress = progress or SilentProgress()
         # What each dataset's latest fetch or push here was of: others may move the cache on.
         self._seen: dict[str, Revision] = {}
@@ -152,10 +148,10 @@ class CoreCatalog:
                 raise TypeError(f"as_of must be a datetime with a timezone, not {as_of!r}")
             if as_of.tzinfo is None:
                 raise ValueError("as_of must be aware: give it a timezone")
-            return self._obtain_as_of(dataset, as_of, shown)
+            return self._fetching.as_of(dataset, as_of, shown)
         if version is not None:
-            return self._obtain_version(dataset, version, shown)
-        fetched = self._obtain_current(dataset, shown, refresh=refresh)
+            return self._fetching.version(dataset, version, shown)
+        fetched = self._fetching.current(dataset, shown, refresh=refresh)
         self._seen[name] = fetched.entry.revision
         return fetched
 
@@ -250,6 +246,10 @@ class CoreCatalog:
             except CacheError as error:
                 error.add_note(f"{name!r} was pushed; only its copy in the cache was not kept")
                 raise
+        now = self.cache.current(identity, uri)
+        if now is not None and now.revision_id != entry.revision_id:
+            # Another process asked while the upload ran. Which came first only the store knows.
+            self.cache.forget(identity, uri)
         self._seen[name] = entry.revision
         return PushResult(name, entry)
 
@@ -289,84 +289,6 @@ class CoreCatalog:
         if isinstance(names, str):
             raise TypeError(f"names must be several, such as [{names!r}], not one str")
         return self if names is None else names
-
-    def _obtain_current(
-        self, dataset: Dataset, progress: ProgressPort, *, refresh: bool
-    ) -> Fetched:
-        uri, begun = dataset.source, self._clock()
-        identity = self.storage.identity(uri)
-        if not refresh and dataset.freshness != ALWAYS:
-            plan = plan_fetch(self.cache.current(identity, uri), dataset.freshness, begun)
-            if isinstance(plan, Serve):
-                return Fetched(dataset.name, Outcome.CACHED, plan.entry)
-        with self.cache.alone(identity, uri, _LOCK_WAIT):
-            entry = self.cache.current(identity, uri)
-            # Whoever was here before may have asked the store after we were called: that answer
-            # is as good as one of our own. An older one is not: the object may have changed. Nor is
-            # one from the future: a clock that was wrong must not keep us from asking for long.
-            if entry is not None and begun <= entry.checked_at <= self._clock():
-                return Fetched(dataset.name, Outcome.UNCHANGED, entry)
-            return self._ask(dataset, identity, entry, progress)
-
-    def _ask(
-        self, dataset: Dataset, identity: str, entry: CacheEntry | None, progress: ProgressPort
-    ) -> Fetched:
-        uri = dataset.source
-        with (
-            self.cache.staging(identity, uri) as staging,
-            progress.transfer(dataset.name) as transfer,
-        ):
-            asked = self._clock()
-            unless = None if entry is None else entry.revision
-            got = self.storage.download(uri, staging.path, unless=unless, progress=transfer)
-            if not isinstance(got, NotModified):
-                published = staging.publish(got, checked_at=asked, current=True)
-                return Fetched(dataset.name, Outcome.DOWNLOADED, published)
-            confirmed = None if entry is None else self.cache.confirm(entry, asked)
-        if confirmed is not None:
-            return Fetched(dataset.name, Outcome.UNCHANGED, confirmed)
-        # The entry was removed between our look and the answer: ask again, for the bytes too.
-        return self._ask(dataset, identity, None, progress)
-
-    def _obtain_version(
-        self,
-        dataset: Dataset,
-        version: str,
-        progress: ProgressPort,
-        expected: Revision | None = None,
-    ) -> Fetched:
-        uri, identity = dataset.source, self.storage.identity(dataset.source)
-        if (entry := self._cached_version(identity, dataset, version)) is not None:
-            return Fetched(dataset.name, Outcome.CACHED, entry)
-        with self.cache.alone(identity, uri, _LOCK_WAIT):
-            if (entry := self._cached_version(identity, dataset, version)) is not None:
-                return Fetched(dataset.name, Outcome.CACHED, entry)
-            with (
-                self.cache.staging(identity, uri) as staging,
-                progress.transfer(dataset.name) as transfer,
-            ):
-                asked = self._clock()
-                got = self.storage.download(uri, staging.path, version=version, progress=transfer)
-                assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
-                if expected is not None and not got.revision.same_bytes(expected):
-                    raise RemoteChangedError(str(uri), "the version was replaced meanwhile")
-                entry = staging.publish(got, checked_at=asked, current=False)
-        return Fetched(dataset.name, Outcome.DOWNLOADED, entry)
-
-    def _cached_version(self, identity: str, dataset: Dataset, version: str) -> CacheEntry | None:
-        if not is_immutable_version(version):
-            return None
-        return self.cache.find(identity, dataset.source, version)
-
-    def _obtain_as_of(self, dataset: Dataset, as_of: datetime, progress: ProgressPort) -> Fetched:
-        chosen = version_at(dataset.source, self.storage.versions(dataset.source), as_of)
-        if chosen.version is not None:
-            return self._obtain_version(dataset, chosen.version, progress, chosen.revision)
-        # The store keeps one version: the current object is the chosen one, if it still is.
-        fetched = self._obtain_current(dataset, progress, refresh=True)
-        if not fetched.entry.revision.same_bytes(chosen.revision):
-            raise RemoteChangedError(str(dataset.source), "it was replaced meanwhile")
-        return fetched
 
     def _expected(self, expect: Expect, name: str, entry: CacheEntry | None) -> Expected:
         if isinstance(expect, Revision):

@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^${}]*))?\}|)")
 _SECRET = re.compile(
-    r"(?i)secret|token(?!iz)|passw|passphrase|credential|apikey|connection_?string"
-    r"|(?:^|_)(?:dsn|key|keys|pass|pat|sas)(?:_|$)|_pwd(?:_|$)"  # PWD itself is a folder
+    r"(?i)secret|token(?!iz)|passw|passphrase|credential|connection_?string|jwt"
+    r"|auth(?!or(?:s|_|$))|bearer|cookie|(?:api|access|private|signing|ssh)key"
+    r"|(?:^|_)(?:dsn|key|keys|pass|pat|sas)(?:_|$)"
+    r"|_pwd?(?:_|$)"  # PWD itself is a folder
+    r"|(?:database|db|mongo|mysql|postgres|redis|amqp|broker)\w*_ur[il](?:_|$)"
 )
+# What no honest value needs: a catalog may refer to a long variable very often.
+_MAX_REFERENCES = 16
+_MAX_CHARACTERS = 4096
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -69,11 +75,21 @@ def expanded(text: str, environ: Mapping[str, str]) -> str:
     'localhost:9000, $5'
 
     Raises:
-        ValueError: a variable is not set or sounds like a secret, or a `$` begins no reference.
-            The message is the rest of a sentence, and holds no value.
+        ValueError: a variable is not set or sounds like a secret, a `$` begins no reference, or
+            it comes to more than anybody needs. The message is the rest of a sentence, and holds
+            no value.
     """
+    found: list[str] = []
 
     def value(match: re.Match[str]) -> str:
+        if len(found) == _MAX_REFERENCES:
+            raise ValueError(f"has more than {_MAX_REFERENCES} references")
+        found.append(referred(match))
+        if sum(map(len, found)) > _MAX_CHARACTERS:
+            raise ValueError(f"comes to more than {_MAX_CHARACTERS} characters")
+        return found[-1]
+
+    def referred(match: re.Match[str]) -> str:
         name, default = match[1], match[2]
         if match[0] == "$$":
             return "$"

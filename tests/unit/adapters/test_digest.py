@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 from blake3 import blake3
 
@@ -16,3 +18,13 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path, size):
 def test_a_missing_file_has_no_digest(tmp_path):
     with pytest.raises(FileNotFoundError):
         blake3_of(tmp_path / "a")
+
+
+def test_a_forked_child_takes_digests_too(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 5_000_001)
+    ours = blake3_of(tmp_path / "a")
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        theirs = pool.apply_async(blake3_of, (tmp_path / "a",)).get(timeout=20)
+
+    assert ours == theirs

@@ -46,6 +46,13 @@ class Interfering(RecordedTransfer):
         self._act()
 
 
+def _write_and_set_the_time_back(path):
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"new")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 @pytest.fixture
 def source(tmp_path):
     path = tmp_path / "source"
@@ -97,6 +104,7 @@ class TestCopyWhole:
             lambda path: os.truncate(path, 1),
             lambda path: os.truncate(path, 4_000_000),
             lambda path: os.utime(path, ns=(0, 2)),
+            _write_and_set_the_time_back,
         ],
     )
     def test_a_file_that_is_written_to_meanwhile_is_told(self, tmp_path, source, change):

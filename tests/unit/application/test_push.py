@@ -286,7 +286,26 @@ def test_a_push_does_not_hide_what_was_fetched_after_it_began(catalog, storage, 
     storage.put(ORDERS, b"theirs")
     clock.go_on(SECOND)
 
-    assert Outcome.UNCHANGED is catalog.obtain("orders").outcome
+    assert b"theirs" == catalog.fetch("orders").read_bytes()
+
+
+@pytest.mark.parametrize("freshness", ["always", "1d"])
+def test_a_push_is_not_hidden_by_what_was_fetched_before_it_was_there(
+    a_catalog, storage, mine, clock, freshness
+):
+    """A fetch asks while the upload runs, and is told of the old object."""
+    catalog = a_catalog(freshness=freshness)
+    catalog.fetch("orders")
+
+    def interfere(operation, _):
+        storage.before = lambda *_: None
+        clock.go_on(SECOND)
+        catalog.fetch("orders", refresh=True)
+
+    storage.before = interfere
+    catalog.push("orders", mine, expect="any")
+
+    assert b"mine" == catalog.fetch("orders").read_bytes()
 
 
 def test_an_upload_is_shown(catalog, mine):

@@ -166,6 +166,14 @@ STORAGE_MISTAKES = [
         f"'region' in storage 's3://' {DOLLAR}",
     ),
     ("region: ${LINES}", "'region' in storage 's3://' holds a control character"),
+    (
+        f"region: {'$$' * 9}{'${WORD}' * 8}",
+        "'region' in storage 's3://' has more than 16 references",
+    ),
+    (
+        "region: ${WORD}${LONG}${LONG}",
+        "'region' in storage 's3://' comes to more than 4096 characters",
+    ),
 ]
 CACHE_MISTAKES = [
     ("dir:", "'dir' in 'cache' is empty"),
@@ -181,6 +189,7 @@ ENVIRON = {
     "HTTP_STORE": "http://SECRET.example",
     "AWS_SECRET_ACCESS_KEY": "SECRET",
     "LINES": "SECRET\nHost: evil",
+    "LONG": "x" * 2048,
 }
 
 
@@ -203,7 +212,15 @@ def test_a_wrong_value_is_named_and_no_secret_with_it(text: str, mistake: str | 
 @pytest.mark.parametrize(
     "name",
     [
+        "ACCESSKEY",
+        "AWS_CONTAINER_AUTHORIZATION",
         "AZURE_STORAGE_CONNECTION_STRING",
+        "BEARER",
+        "CI_JOB_JWT",
+        "DATABASE_URL",
+        "DB_PW",
+        "DOCKER_AUTH_CONFIG",
+        "SESSION_COOKIE",
         "BLOB_SAS",
         "DB_PASS",
         "GITHUB_PAT",
@@ -220,7 +237,10 @@ def test_a_variable_whose_name_sounds_like_a_secret_is_refused(name):
     assert f"refers to {name!r}, which sounds like a secret" in mistake
 
 
-@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "PASSAGE", "KEYBOARD", "KANSAS", "SASKIA"])
+@pytest.mark.parametrize(
+    "name",
+    ["PWD", "OLDPWD", "PASSAGE", "KEYBOARD", "KANSAS", "SASKIA", "AUTHORS", "GIT_AUTHOR", "S3_URL"],
+)
 def test_a_variable_whose_name_does_not_is_taken(name):
     declared(in_storage(f"region: ${{{name}}}"), **{name: "x"})
 

@@ -187,6 +187,7 @@ class DirectoryCache:
                 self._entries.discard(folder)
         for name in names_in(self.trash):
             remove_tree(self.trash / name)
+        remove_tree(self.root / "servers")  # what storages remember of theirs
         return freed
 
     def alone(self, identity: str, uri: Uri, wait: timedelta) -> AbstractContextManager[bool]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.records import read_record
+from datacachalog.adapters.cache.records import NOTHING_THERE, read_record
 from datacachalog.adapters.disk import remove_tree
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
@@ -43,6 +43,19 @@ class EntryFolders:
 
         Without `checked_at`, it was last confirmed by the request that brought it.
         """
+        try:
+            return self.examine(key, revision, checked_at)
+        except OSError:
+            return None
+
+    def examine(
+        self, key: str, revision: str, checked_at: datetime | None = None
+    ) -> CacheEntry | None:
+        """What `load` gives, for who removes what is damaged.
+
+        Raises:
+            OSError: the system failed to read it, so there may be nothing wrong with it.
+        """
         file = f"{self.objects}/{key}/{revision}/{RECORD}"
         record = read_record(file)
         if record is None or source_key(record.identity, record.info.uri) != key:
@@ -59,7 +72,7 @@ class EntryFolders:
             mtime_ns=record.mtime_ns,
             checked_at=checked_at or record.checked_at,
         )
-        return entry if is_as_published(entry) else None
+        return entry if _is_as_published(entry) else None
 
     def discard(self, folder: Path) -> None:
         """Takes a folder out of sight in one step, then removes it."""
@@ -73,9 +86,18 @@ class EntryFolders:
 def is_as_published(entry: CacheEntry) -> bool:
     """Whether an entry's file has the size and the time that it was published with."""
     try:
-        status = os.stat(entry.path)  # noqa: PTH116 - half the cost of Path.stat, in every hit
+        return _is_as_published(entry)
     except OSError:
         return False
+
+
+def _is_as_published(entry: CacheEntry) -> bool:
+    try:
+        status = os.stat(entry.path)  # noqa: PTH116 - half the cost of Path.stat, in every hit
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return False
+        raise
     return status.st_size == entry.info.size_bytes and status.st_mtime_ns == entry.mtime_ns
 
 

@@ -33,7 +33,7 @@ class MemoryCache:
     """A cache of this process alone; `close`, or the end of its `with` block, removes the files.
 
     A thread that is still fetching then fails to publish, and leaves nothing behind either. A
-    forked child leaves the files to the process that made them.
+    forked child may read what is in it; the files belong to the process that made them.
 
     >>> with MemoryCache() as cache:
     ...     list(cache.entries())
@@ -42,7 +42,8 @@ class MemoryCache:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="datacachalog-"))
-        self._remove_all = partial(_remove, self.root, os.getpid())
+        self._maker = os.getpid()
+        self._remove_all = partial(_remove, self.root, self._maker)
         self.close = weakref.finalize(self, self._remove_all)
         self._lock = threading.RLock()
         self._entries: dict[tuple[str, str], CacheEntry] = {}
@@ -74,6 +75,7 @@ class MemoryCache:
 
     @contextmanager
     def staging(self, identity: str, uri: Uri) -> Iterator[MemoryStaging]:
+        self._refuse_children()
         with self._lock:
             self._stagings += 1
             folder = self.root / "partial" / str(self._stagings)
@@ -102,6 +104,7 @@ class MemoryCache:
             return iter([e for e in self._entries.values() if _is_as_published(e)])
 
     def clear(self) -> int:
+        self._refuse_children()
         with self._lock:
             freed = sum(entry.info.size_bytes for entry in self.entries())
             self._entries.clear()
@@ -137,6 +140,10 @@ class MemoryCache:
                 self._entries[key] = kept = entry
             confirmed = replace(kept, checked_at=entry.checked_at)
             return self._point(confirmed, entry.checked_at) if current else confirmed
+
+    def _refuse_children(self) -> None:
+        if os.getpid() != self._maker:
+            raise CacheError(str(self.root), "it belongs to the process that this one is a fork of")
 
     def _point(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry:
         """Makes `entry` the current one, unless another was confirmed by a later request."""

@@ -1,11 +1,13 @@
 """The two small JSON files of the directory cache: an entry's record and a source's ref.
 
 Both are hostile input when they are read: anything odd gives None, which the cache takes for a
-miss. Nothing secret is ever in them.
+miss. Where the system fails to read them, it cannot be told what they say: that is an OSError.
+Nothing secret is ever in them.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from datacachalog.domain.objects import ObjectInfo
 from datacachalog.domain.uri import Uri
 
 FORMAT = 1
+NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
+"""What the system says where there is no file, but a link, a folder or a pipe perhaps."""
 _MAX_BYTES = 64 << 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -58,7 +62,11 @@ class Record:
 
 
 def read_record(path: str) -> Record | None:
-    """The record at `path`, or None where there is none that makes sense."""
+    """The record at `path`, or None where there is none that makes sense.
+
+    Raises:
+        OSError: it cannot be told, as it could not be read.
+    """
     match _read_object(path):
         case {
             "format": 1,
@@ -101,7 +109,11 @@ def ref_json(identity: str, revision_id: str) -> str:
 
 def read_ref(path: str, identity: str) -> str | None:
     """The revision id that the ref at `path` names, if it is one of this source."""
-    match _read_object(path):
+    try:
+        found_there = _read_object(path)
+    except OSError:
+        return None
+    match found_there:
         case {"format": 1, "identity": str(found), "revision": str(revision)}:
             is_id = len(revision) == 16 and revision.isalnum()
             return revision if found == identity and is_id else None
@@ -118,7 +130,11 @@ def _read_object(path: str) -> dict[str, Any] | None:
             os.close(fd)
         value = json.loads(data) if len(data) <= _MAX_BYTES else None
         json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be used: an error
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return None
+        raise
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -123,7 +123,8 @@ class DirectoryStaging:
                     mtime_ns=record.mtime_ns,
                     checked_at=checked_at,
                 )
-            entry = self._entries.load(place.key, revision, checked_at)
+            # An OSError is not caught: a good entry, whose path somebody has, must not go for it.
+            entry = self._entries.examine(place.key, revision, checked_at)
             if entry is None or not _is_whole(entry):
                 self._entries.discard(Path(target))  # damaged since it was published
             elif entry.digest == record.digest:
@@ -162,7 +163,7 @@ def _is_whole(entry: CacheEntry) -> bool:
     """Whether an entry's file holds the bytes that were published; they are all read."""
     try:
         return blake3_of(entry.path) == entry.digest
-    except OSError:
+    except FileNotFoundError:  # somebody has cleared the cache
         return False
 
 

@@ -8,6 +8,7 @@ takes 0.2 s, which a warm fetch does not have.
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datacachalog.domain.storage_options import StorageOptions
+
+# AWS General Reference, "Amazon S3 endpoints and quotas", with the endpoints of access points, of
+# VPCs and of directory buckets. Other hosts of amazonaws.com are anybody's: EC2, load balancers.
+_S3_HOST = re.compile(
+    r"(?:^|\.)s3(?:express-[a-z0-9]+-az\d+)?"
+    r"(?:[.-](?:fips|dualstack|accelerate|accesspoint|external-1|[a-z]{2,4}(?:-[a-z]+)+-\d))*"
+    r"(?:\.vpce)?\.amazonaws\.com(?:\.cn)?$"
+)
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +73,16 @@ class Connection:
     def partition(self) -> str | None:
         """The part of AWS whose names of buckets are its own; None for the one nearly all use.
 
-        AWS General Reference, "Amazon Resource Names": `aws`, `aws-cn` and `aws-us-gov`.
+        botocore's `partitions.json` lists them with the regions of each.
         """
-        parts = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-        return next((name for start, name in parts.items() if self.region.startswith(start)), None)
+        found = (name for start, name in _PARTITIONS.items() if self.region.startswith(start))
+        return next(found, None)
 
     @property
     def is_aws(self) -> bool:
         """Whether this is Amazon's own S3, whose behaviour is documented."""
         host = urlsplit(self.endpoint or "").hostname or ""
-        return self.endpoint is None or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return self.endpoint is None or _S3_HOST.search(host) is not None
 
 
 def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import (
@@ -19,7 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from datacachalog.adapters.storage.object_store import NO_S3_ANSWER, NO_TLS, NO_TRUST
+from datacachalog.adapters.storage.s3_answers import NO_S3_ANSWER, NO_TLS, NO_TRUST
 from datacachalog.domain.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -45,8 +45,6 @@ _NO_CREDENTIALS = (
 # because the first answer was lost.
 _NOTHING_TO_REPLACE = {"NoSuchKey", "NoSuchUpload"}
 _WRITES = {"CompleteMultipartUpload", "PutObject"}
-REFUSED = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
-"""The codes of a write whose condition did not hold."""
 
 
 @contextmanager
@@ -55,6 +53,9 @@ def translated(uri: Uri) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
+        told: dict[str, Any] = cast("dict[str, Any]", error.response.get("Error", {}))
+        for name in told.keys() - {"Code", "Message"}:
+            del told[name]  # AWS repeats a token there that it refuses
         raise _from_answer(uri, error) from error
     except _NO_CREDENTIALS as error:
         raise StorageAccessError(str(uri), str(error)) from error
@@ -72,7 +73,7 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
         return ObjectNotFoundError(str(uri), f"no bucket {uri.authority!r}")
-    if code in REFUSED or status in {409, 412}:
+    if is_refusal(error):
         return ConflictError(str(uri), "as expected")
     if error.operation_name in _WRITES and code in _NOTHING_TO_REPLACE:
         return ConflictError(str(uri), "as expected", "absent")
@@ -85,6 +86,11 @@ def _from_answer(uri: Uri, error: ClientError) -> DatacachalogError:
     if 400 <= status < 500 and status not in {408, 425, 429}:
         return StorageAccessError(str(uri), f"{code}: {message}" if message else code)
     return StorageUnavailableError(str(uri), f"{code}: {message}" if message else code)
+
+
+def is_refusal(error: ClientError) -> bool:
+    """Whether it is the answer to a write whose condition did not hold, or that lost a race."""
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {409, 412}
 
 
 def was_repeated(conflict: ConflictError) -> bool:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
-from datacachalog.adapters.storage.object_store import NO_S3_ANSWER, normal_validators, refuse_page
+from datacachalog.adapters.storage.s3_answers import (
+    NO_S3_ANSWER,
+    normal_validators,
+    refuse_another_range,
+    refuse_page,
+)
 from datacachalog.adapters.storage.transfer import (
     AnswerError,
     ObjectChangedError,
@@ -58,7 +63,11 @@ class BotoObjects:
             part = self.source(uri, version).get({"Range": f"bytes={start}-{end - 1}"})
         except _BeyondEndError:
             return b""
-        return bytes(part.body())
+        data = bytes(part.body())
+        refuse_another_range(
+            uri, (start, end), part.info.size_bytes, (part.start, part.end), len(data)
+        )
+        return data
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         with translated(prefix):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datacachalog.adapters.storage.boto_errors import REFUSED, translated, was_repeated
-from datacachalog.domain.errors import UnsupportedOperationError
+from datacachalog.adapters.storage.boto_errors import is_refusal, translated, was_repeated
+from datacachalog.domain.errors import ConflictError, UnsupportedOperationError
 from datacachalog.domain.objects import ABSENT, Revision
 
 if TYPE_CHECKING:
@@ -24,8 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-    from datacachalog.adapters.storage.object_store import Written
-    from datacachalog.domain.errors import ConflictError
+    from datacachalog.adapters.storage.s3_answers import Written
     from datacachalog.domain.objects import Expected, ObjectInfo
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import TransferProgress
@@ -35,7 +32,6 @@ _MIB = 1 << 20
 _MIN_PART_BYTES = 8 * _MIB
 _MAX_WHOLE_BYTES = 5 << 30  # the same, "Uploading objects"
 _THREADS = 4
-_md5 = partial(hashlib.md5, usedforsecurity=False)
 
 
 class Key(TypedDict):
@@ -126,15 +122,20 @@ class BotoUploads:
         pool.shutdown()
         return sorted(done, key=lambda part: part["PartNumber"])
 
-    def is_own_work(
-        self, conflict: ConflictError, found: ObjectInfo, path: Path, size_bytes: int
-    ) -> bool:
-        """Whether an upload was refused because of what it had written itself.
+    def was_repeated(self, conflict: ConflictError) -> bool:
+        """Whether the refused request had been sent before: it may have met its own work."""
+        return was_repeated(conflict)
 
-        A request whose answer was lost is sent again, and then meets its own work: an object that
-        certainly holds the bytes of the file.
-        """
-        return was_repeated(conflict) and _holds(found, path, size_bytes)
+    def holds(self, uri: Uri, found: ObjectInfo, path: Path) -> bool:
+        """Whether an object, which is read once more, holds the bytes of a file of its size."""
+        condition: Condition = {} if found.etag is None else {"IfMatch": found.etag}
+        try:
+            with translated(uri), path.open("rb") as file:
+                body = self.client.get_object(Bucket=self._bucket, Key=uri.path, **condition)
+                blocks = body["Body"].iter_chunks(_MIB)
+                return all(block == file.read(len(block)) for block in blocks)
+        except ConflictError:  # it is another one by now
+            return False
 
     def honours_conditions(self, uri: Uri) -> bool:
         """Whether this server refuses writes whose condition does not hold: it is tried.
@@ -199,10 +200,9 @@ class _Trial:
             answer = self._client.put_object(**self._key, Body=os.urandom(8), **condition)
         except ClientError as error:
             self._is_answered = True
-            code = error.response.get("Error", {}).get("Code")
-            if code in {"NotImplemented", "501"}:
+            if error.response.get("Error", {}).get("Code") in {"NotImplemented", "501"}:
                 raise _NoConditionsError from error
-            if code in REFUSED:
+            if is_refusal(error):
                 return None
             raise
         self._is_answered = True
@@ -253,24 +253,6 @@ def begin_sending(request: Any, **_: object) -> None:
     """Tells a `_SentFile` that it is about to be sent; botocore's `before-send` event calls it."""
     if isinstance(request.body, _SentFile):
         request.body.begin()
-
-
-def _holds(found: ObjectInfo, path: Path, size_bytes: int) -> bool:
-    """Whether an object certainly holds the bytes of the file, told by its entity tag.
-
-    S3's tag of an object that was sent in one request is the MD5 of its bytes, and of one sent in
-    parts the MD5 of the parts' MD5s (Amazon S3 API, "Object": not so with KMS, where this answers
-    no).
-    """
-    if found.size_bytes != size_bytes:
-        return False
-    part_bytes, whole, digests = part_size(size_bytes), _md5(), []
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(part_bytes), b""):
-            whole.update(block)
-            digests.append(_md5(block).digest())
-    joined = _md5(b"".join(digests)).hexdigest()
-    return found.etag in {f'"{whole.hexdigest()}"', f'"{joined}-{len(digests)}"'}
 
 
 def _part_of(path: Path, start: int, size_bytes: int) -> bytes:

@@ -14,12 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.storage.aws import connection
-from datacachalog.adapters.storage.object_store import (
-    ObjectStore,
-    normal_validators,
-    survives_here,
-)
+from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
 from datacachalog.adapters.storage.retrying import RetryingStorage, retried
+from datacachalog.adapters.storage.s3_answers import normal_validators
 from datacachalog.adapters.storage.transfer import AnswerError, ObjectChangedError, transfer
 from datacachalog.adapters.storage.verdicts import Verdicts
 from datacachalog.domain.errors import (
@@ -43,8 +40,8 @@ if TYPE_CHECKING:
 
     from datacachalog.adapters.storage.aws import Connection
     from datacachalog.adapters.storage.boto_objects import BotoObjects
-    from datacachalog.adapters.storage.object_store import Written
     from datacachalog.adapters.storage.registry import StorageSettings
+    from datacachalog.adapters.storage.s3_answers import Written
     from datacachalog.adapters.storage.s3_boto import BotoBucket
     from datacachalog.domain.objects import Expected, NotModified
     from datacachalog.domain.storage_options import StorageOptions
@@ -229,12 +226,40 @@ class _Bucket:
         try:
             written = upload(path, size, uri, expect, progress)
         except ConflictError as conflict:
-            found = self._found(uri)
-            if found is not None and uploads.is_own_work(conflict, found, path, size):
-                return found
-            what = "absent" if found is None else f"{found.etag}"
-            raise ConflictError(str(uri), _name_of(expect), what) from conflict
+            if (own := self._own_work(uri, path, size, conflict)) is not None:
+                return own
+            if expect is ANY:
+                detail = "others write to it at the same time; try again"
+                raise StorageUnavailableError(str(uri), detail) from conflict
+            found = self._name_of_found(uri)
+            raise ConflictError(str(uri), _name_of(expect), found) from conflict
         return self._described(uri, size, written)
+
+    def _own_work(
+        self, uri: Uri, path: Path, size_bytes: int, conflict: ConflictError
+    ) -> ObjectInfo | None:
+        """What an upload was refused for, if it is what it had written itself.
+
+        A request whose answer was lost is sent again, and then meets its own work. Whether the
+        object is that is told by its bytes: not every server's entity tag says anything of them.
+        """
+        uploads = self.boto.uploads
+        if not uploads.was_repeated(conflict):
+            return None
+        try:
+            found = self.objects.stat(uri, None)
+        except ObjectNotFoundError:
+            return None
+        is_own = found.size_bytes == size_bytes and uploads.holds(uri, found, path)
+        return found if is_own else None
+
+    def _name_of_found(self, uri: Uri) -> str:
+        try:
+            return f"{self.objects.stat(uri, None).etag}"
+        except ObjectNotFoundError:
+            return "absent"
+        except StorageError:  # who may write need not be able to look
+            return "another revision"
 
     def _described(self, uri: Uri, size_bytes: int, written: Written) -> ObjectInfo:
         """What an upload made. The object may be somebody else's next one by now."""
@@ -242,16 +267,10 @@ class _Bucket:
         try:
             found = self.objects.stat(uri, None)  # which also knows when
         except StorageError:
-            if made.etag is None:
+            if made.etag is None:  # nothing was heard that only a store says
                 raise
             return made
-        return found if found.revision == made.revision or made.etag is None else made
-
-    def _found(self, uri: Uri) -> ObjectInfo | None:
-        try:
-            return self.objects.stat(uri, None)
-        except ObjectNotFoundError:
-            return None
+        return found if found.revision == made.revision and made.etag is not None else made
 
     def _prove_conditions(self, uri: Uri) -> None:
         """Makes sure that the server refuses writes whose condition does not hold.

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -70,6 +72,7 @@ def test_a_thread_that_comes_too_late_leaves_nothing_behind():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_the_end_of_a_forked_child_takes_nothing_from_its_parent():
     program = """
+import multiprocessing
 import os
 from datacachalog.adapters.cache.memory import MemoryCache
 with MemoryCache() as cache:
@@ -82,6 +85,37 @@ with MemoryCache() as cache:
     )
 
     assert (0, b"True\n") == (done.returncode, done.stdout)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_reads_but_changes_nothing():
+    with MemoryCache() as cache:
+        entry = publish(cache, b"1")
+        attempts = {"publish": lambda: publish(cache, b"2"), "clear": cache.clear}
+        with multiprocessing.get_context("fork").Pool(1, _keep, (attempts, entry)) as pool:
+            refused = {name: pool.apply(_attempt, (name,)) for name in attempts}
+            read = pool.apply(_read)
+
+        assert ({"publish": "CacheError", "clear": "CacheError"}, b"1") == (refused, read)
+        assert b"1" == entry.path.read_bytes()
+
+
+_kept: dict[str, Any] = {}
+
+
+def _keep(attempts, entry):
+    _kept.update(attempts, entry=entry)
+
+
+def _attempt(name):
+    try:
+        _kept[name]()
+    except CacheError as error:
+        return type(error).__name__
+
+
+def _read():
+    return _kept["entry"].path.read_bytes()
 
 
 def test_two_caches_share_nothing():

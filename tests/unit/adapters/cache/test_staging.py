@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -20,8 +21,8 @@ from datacachalog.testing.sources import NOON, SOURCE, described
 class Thief(EntryFolders):
     """Has somebody remove the file of an entry just after it was looked at."""
 
-    def load(self, key, revision, checked_at=None):
-        entry = super().load(key, revision, checked_at)
+    def examine(self, key, revision, checked_at=None):
+        entry = super().examine(key, revision, checked_at)
         if entry is not None:
             entry.path.unlink()
         return entry
@@ -77,6 +78,25 @@ def test_an_entry_that_goes_while_it_is_looked_at_is_published_again(stage):
     publish(stage())
 
     assert b"1" == publish(stage(Thief)).path.read_bytes()
+
+
+@pytest.mark.parametrize("problem", [errno.EMFILE, errno.EIO, errno.ESTALE, errno.EACCES])
+def test_an_entry_that_cannot_be_read_just_now_stays(stage, monkeypatch, problem):
+    """Its path was handed out: somebody may be reading it."""
+    entry = publish(stage())
+    status, really_open = entry.path.stat(), os.open
+
+    def failing(path, *args, **options):
+        if str(path).endswith(".entry.json") and "objects" in str(path):
+            raise OSError(problem, os.strerror(problem))
+        return really_open(path, *args, **options)
+
+    late = stage()
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(CacheError):
+        publish(late)
+
+    assert status == entry.path.stat()
 
 
 def test_a_folder_that_is_taken_away_is_told(stage):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import threading
 from types import SimpleNamespace
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from datacachalog.adapters.storage.boto_uploads import (
     BotoUploads,
     _condition,
-    _holds,
     _SentFile,
     begin_sending,
     part_size,
@@ -26,7 +24,7 @@ from datacachalog.domain.errors import (
     StorageUnavailableError,
     UnsupportedOperationError,
 )
-from datacachalog.domain.objects import ABSENT, ANY, ObjectInfo, Revision
+from datacachalog.domain.objects import ABSENT, ANY, Revision
 from datacachalog.domain.uri import Uri
 from datacachalog.ports import SILENT
 from datacachalog.testing.payloads import RecordedTransfer, payload
@@ -34,10 +32,6 @@ from datacachalog.testing.payloads import RecordedTransfer, payload
 URI = Uri("s3", "lake", "a")
 MIB = 1 << 20
 SIZE = 20 * MIB + 7
-
-
-def md5(data):
-    return hashlib.md5(data, usedforsecurity=False)
 
 
 @pytest.fixture
@@ -63,42 +57,6 @@ class TestPartSize:
         assert 8 * MIB <= part_bytes <= 5 << 30
         assert 0 == part_bytes % MIB
         assert size_bytes <= part_bytes * 10_000
-
-
-class TestHolds:
-    def tag_of_parts(self, data, part_bytes):
-        parts = [md5(data[n : n + part_bytes]).digest() for n in range(0, len(data), part_bytes)]
-        return f'"{md5(b"".join(parts)).hexdigest()}-{len(parts)}"'
-
-    def test_what_was_sent_at_once_is_recognised(self, file):
-        found = ObjectInfo(URI, SIZE, etag=f'"{md5(file.read_bytes()).hexdigest()}"')
-
-        assert _holds(found, file, SIZE)
-
-    def test_what_was_sent_in_our_parts_is_recognised(self, file):
-        tag = self.tag_of_parts(file.read_bytes(), part_size(SIZE))
-
-        assert _holds(ObjectInfo(URI, SIZE, etag=tag), file, SIZE)
-
-    @pytest.mark.parametrize("etag", [None, '"other"', 'W/"weak"'])
-    def test_what_has_another_tag_is_not(self, file, etag):
-        assert not _holds(ObjectInfo(URI, SIZE, etag=etag), file, SIZE)
-
-    def test_what_was_sent_in_other_parts_is_not(self, file):
-        tag = self.tag_of_parts(file.read_bytes(), 5 * MIB)
-
-        assert not _holds(ObjectInfo(URI, SIZE, etag=tag), file, SIZE)
-
-    def test_what_is_longer_is_not(self, file):
-        found = ObjectInfo(URI, SIZE + 1, etag=f'"{md5(file.read_bytes()).hexdigest()}"')
-
-        assert not _holds(found, file, SIZE)
-
-    def test_an_empty_object_is_recognised(self, tmp_path):
-        (tmp_path / "empty").touch()
-        found = ObjectInfo(URI, 0, etag=f'"{md5(b"").hexdigest()}"')
-
-        assert _holds(found, tmp_path / "empty", 0)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from obstore.exceptions import (
     UnknownConfigurationKeyError,
 )
 
-from datacachalog.adapters.storage.object_store import (
-    _BeyondEndError,
-    _info,
-    _translated,
-    _UnmodifiedError,
-    normal_validators,
+from datacachalog.adapters.storage.object_store import _info
+from datacachalog.adapters.storage.obstore_errors import (
+    BeyondEndError,
+    UnmodifiedError,
+    translated,
 )
+from datacachalog.adapters.storage.s3_answers import normal_validators
 from datacachalog.adapters.storage.transfer import ObjectChangedError, RangeIgnoredError
 from datacachalog.domain.errors import (
     InvalidUriError,
@@ -47,7 +47,7 @@ def answered(status, code="", message=""):
 
 
 def error_of(error, version=None):
-    with pytest.raises(Exception) as caught, _translated(URI, version):
+    with pytest.raises(Exception) as caught, translated(URI, version):
         raise error
     return caught.value
 
@@ -59,7 +59,7 @@ def error_of(error, version=None):
         (FileNotFoundError(HTTP), StorageUnavailableError),
         (FileNotFoundError("<Code>NoSuchKey</Code>"), ObjectNotFoundError),
         (FileNotFoundError("<Code>NoSuchBucket</Code>"), ObjectNotFoundError),
-        (NotModifiedError(""), _UnmodifiedError),
+        (NotModifiedError(""), UnmodifiedError),
         (PreconditionError(""), ObjectChangedError),
         (AlreadyExistsError(""), ObjectChangedError),
         (PermissionDeniedError(HTTP), StorageAccessError),
@@ -70,7 +70,7 @@ def error_of(error, version=None):
         (UnknownConfigurationKeyError(""), StorageAccessError),
         (answered(404, "NoSuchKey"), ObjectNotFoundError),
         (answered(404), StorageUnavailableError),
-        (answered(416), _BeyondEndError),
+        (answered(416), BeyondEndError),
         (answered(409), ObjectChangedError),
         (answered(400), StorageAccessError),
         (answered(403), StorageAccessError),
