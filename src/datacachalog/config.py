@@ -15,16 +15,16 @@ Variables that catalog.yaml itself refers to are read by `manifest`, those of ve
 from __future__ import annotations
 
 import importlib
+import os
 import stat
 from contextlib import suppress
 from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError
+from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
 
 CATALOG_FILE = "catalog.yaml"
@@ -103,9 +103,12 @@ def cache_dir(
 
     Raises:
         CachePermissionError: the user has no home folder to keep a cache in.
+        SettingError: the call names no folder.
     """
     if explicit is not None:
-        return Path(explicit).absolute()
+        if not (text := os.fspath(explicit)):  # as of an unset variable; not the current folder
+            raise SettingError("cache_dir", "is empty")
+        return _path(text, environ).absolute()
     if named := environ.get("DATACACHALOG_CACHE_DIR"):
         return _path(named, environ).absolute()
     if manifest_dir is not None:

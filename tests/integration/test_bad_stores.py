@@ -85,6 +85,15 @@ class TestWhatIsNotThere:
 
         assert NotAnObjectError is type(error)
 
+    def test_a_folder_is_not_pushed_over(self, remote, cache_dir, file):
+        remote.key = "tables/2024/customers.parquet"
+        remote.put(1)
+        remote.key = "tables/2024"
+
+        error, _ = failure(lambda: remote.catalog(cache_dir).push("customers", file))
+
+        assert NotAnObjectError is type(error)
+
     def test_status_tells_of_it_and_of_the_others(self, remote, cache_dir):
         remote.put(1)
         datasets = [Dataset("here", remote.source), Dataset("gone", f"{remote.source}-gone")]

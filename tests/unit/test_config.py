@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datacachalog.config import cache_dir, find_catalog, progress_wanted
-from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError
+from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 
 @pytest.fixture
@@ -156,6 +156,15 @@ class TestCacheDir:
         monkeypatch.setenv("XDG_CACHE_HOME", "/home/ada/.cache")
 
         assert Path("/home/ada/.cache/datacachalog") == cache_dir(None, {}, None)
+
+    def test_no_folder_is_not_the_current_one(self):
+        """As of an unset variable: `catalog --cache-dir "$UNSET"`."""
+        with pytest.raises(SettingError, match="cache_dir is empty"):
+            cache_dir("", ENVIRON, None)
+
+    @pytest.mark.parametrize("named", ["~/x", Path("~/x")])
+    def test_a_tilde_is_the_home_folder(self, named: str | Path):
+        assert Path("/home/ada/x") == cache_dir(named, {"HOME": "/home/ada"}, None)
 
     def test_a_relative_folder_starts_at_the_current_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

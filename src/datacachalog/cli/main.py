@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import os
 import sys
 from io import TextIOWrapper
@@ -92,8 +94,16 @@ def _prepare_streams() -> None:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - for the whole process
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - likewise
     if isinstance(sys.stdout, TextIOWrapper):
-        is_utf_8 = sys.stdout.encoding.lower() in {"utf-8", "utf8"}
-        sys.stdout.reconfigure(errors="surrogateescape" if is_utf_8 else "backslashreplace")
+        # Paths come out as the bytes that they are, whatever encoding the terminal asks for.
+        codecs.register_error("datacachalog", _as_bytes_or_spelled)
+        sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors="datacachalog")
+
+
+def _as_bytes_or_spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    for name in ("surrogateescape", "backslashreplace"):
+        with contextlib.suppress(UnicodeError):
+            return codecs.lookup_error(name)(error)
+    raise error
 
 
 def _flush_or_drop() -> None:

@@ -244,7 +244,12 @@ class StorageAccessError(StorageError):
     """The store refuses these credentials, or there are none."""
 
     code = "storage-access"
-    _hint = "'catalog doctor' shows which credentials are used; 'anonymous: true' uses none"
+
+    @property
+    def hint(self) -> str:
+        if "://" not in self.uri:
+            return "look at the permissions of the file, and of the folders above it"
+        return "'catalog doctor' shows which credentials are used; 'anonymous: true' uses none"
 
     def __str__(self) -> str:
         return f"access to {self.uri!r} was refused: {self.detail}"

@@ -54,7 +54,8 @@ class Freshness:
             return "never"
         if self.max_age <= timedelta(0):
             return "always"
-        left, words = -(-self.max_age // timedelta(seconds=1)), []  # rounded up: never ""
+        whole, rest = divmod(self.max_age, timedelta(seconds=1))
+        left, words = whole + bool(rest), []  # rounded up: never ""
         for unit, seconds in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
             count, left = divmod(left, seconds)
             if count:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import PurePath
 
 _WITH_QUERY = {"http", "https"}  # in an S3 key, `?` is a character like any other
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")  # as boto3 has it; AWS is stricter
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -84,6 +85,8 @@ class Uri:
             return cls.of_path(f"/{decoded}")
         if not authority:
             raise InvalidUriError(text, "has no bucket or host")
+        if scheme == "s3" and not _BUCKET.fullmatch(authority):
+            raise InvalidUriError(without_secrets(text), "names no bucket that could exist")
         if not {".", ".."}.isdisjoint(_without_query(scheme, path).split("/")):
             raise InvalidUriError(without_secrets(text), "has a '.' or '..' segment")
         return cls(scheme, authority, path)

@@ -99,8 +99,14 @@ class TestInit:
         assert (
             2,
             "",
-            "error: 'file/catalog.yaml' cannot be written: File exists\n",
+            "error: 'file' is no folder\nhint: choose another one\n",
         ) == catalog("init", "file")
+
+    def test_nothing_is_begun_that_cannot_be_finished(self, catalog):
+        Path("data").write_text("")
+
+        assert 2 == catalog("init").code
+        assert [Path("data")] == list(Path().iterdir())
 
     def test_what_was_written_is_told_in_json(self, catalog):
         assert ["catalog.yaml", "data/customers.csv"] == json.loads(

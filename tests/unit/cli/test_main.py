@@ -160,10 +160,14 @@ def test_streams_that_are_closed_swallow_what_is_written(project, monkeypatch):
     assert ExitCode.NOT_FOUND is code
 
 
-@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", b"a\xff\n"), ("ascii", b"a\\udcff\n")])
-def test_a_path_with_odd_bytes_is_written_and_no_bug(failing, monkeypatch, encoding, shown):
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("a\udcff", b"a\xff\n"), ("\u65e5", b"\xe6\x97\xa5\n"), ("\ud800", b"\\ud800\n")],
+)
+def test_a_path_is_written_as_the_bytes_that_it_is(failing, monkeypatch, encoding, path, shown):
     def command() -> None:
-        sys.stdout.write("a\udcff\n")
+        sys.stdout.write(f"{path}\n")
 
     monkeypatch.setattr(
         type(app), "get_command", lambda *_: click.Command("list", callback=command)

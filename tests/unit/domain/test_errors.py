@@ -25,6 +25,7 @@ from datacachalog.domain.errors import (
     ReadOnlyDatasetError,
     RemoteChangedError,
     SettingError,
+    StorageAccessError,
     StorageError,
     UnsupportedSchemeError,
 )
@@ -259,3 +260,8 @@ def test_a_traceback_tells_which_hint_is_for_which_datasets():
         "hint for a, b: check the source in catalog.yaml, and that it was not deleted or renamed",
         "hint for c: its entry in catalog.yaml says 'push: false'",
     ] == error.__notes__
+
+
+def test_who_may_not_read_a_file_is_not_sent_to_s3():
+    assert "permissions of the file" in f"{StorageAccessError('/data/a.csv').hint}"
+    assert "credentials" in f"{StorageAccessError('s3://lake/a.csv').hint}"

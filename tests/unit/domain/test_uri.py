@@ -95,6 +95,10 @@ def test_an_address_is_read(text, expected):
         ("file://server/a", "names the host 'server'; a file is local"),
         ("s3:///a", "has no bucket or host"),
         ("s3://", "has no bucket or host"),
+        *(
+            (f"s3://{bucket}/a", "names no bucket that could exist")
+            for bucket in ("my bucket", "\xfc", "a%20b", "a:b", "a" * 256)
+        ),
         ("s3://lake/a/../b", "has a '.' or '..' segment"),
         ("s3://lake/./b", "has a '.' or '..' segment"),
         ("s3://lake/a?b/../c", "has a '.' or '..' segment"),

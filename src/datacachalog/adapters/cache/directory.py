@@ -55,7 +55,9 @@ class DirectoryCache:
         home = root / "v1"
         self.objects, self.refs = home / "objects", home / "refs"
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
+        self._servers = home / "servers"
         self._entries = EntryFolders(self.objects, self.trash)
+        self._is_swept = False
         self._partial_text = str(self.partial)
         self._places: dict[tuple[str, Uri], Place] = {}
 
@@ -100,8 +102,18 @@ class DirectoryCache:
         return None
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
+        if not self._is_swept:
+            self._is_swept = True
+            self._sweep()
         place = self.place(identity, uri)
         return DirectoryStaging(self._entries, self._partial_text, place, self.point)
+
+    def _sweep(self) -> None:
+        """Removes what killed processes were at; nobody else would, and it may be large."""
+        with contextlib.suppress(OSError):  # another user's
+            for name in names_in(self.partial):
+                if owner_is_gone(name):
+                    remove_tree(self.partial / name)
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):
@@ -165,7 +177,9 @@ class DirectoryCache:
         return had_one
 
     def entries(self) -> Iterator[CacheEntry]:
-        for key in names_in(self.objects):
+        with cache_errors(self.root):
+            keys = names_in(self.objects)
+        for key in keys:
             yield from self._entries_of(key)
 
     def _entries_of(self, key: str) -> Iterator[CacheEntry]:
@@ -185,9 +199,9 @@ class DirectoryCache:
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
                 freed += bytes_below(folder)
                 self._entries.discard(folder)
-        for name in names_in(self.trash):
-            remove_tree(self.trash / name)
-        remove_tree(self.root / "servers")  # what storages remember of theirs
+            for name in names_in(self.trash):
+                remove_tree(self.trash / name)
+        remove_tree(self._servers)
         return freed
 
     def alone(self, identity: str, uri: Uri, wait: timedelta) -> AbstractContextManager[bool]:

@@ -31,7 +31,11 @@ class EntryFolders:
 
     def of_source(self, key: str) -> Iterator[CacheEntry]:
         """Every readable entry of one source."""
-        for revision in names_in(self.objects / key):
+        try:
+            revisions = names_in(self.objects / key)
+        except OSError:
+            return
+        for revision in revisions:
             entry = self.load(key, revision)
             if entry is not None:
                 yield entry
@@ -118,8 +122,14 @@ def _file_bytes(path: Path) -> int:
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where it cannot be read."""
+    """The names in a folder, sorted; none where there is no folder.
+
+    Raises:
+        OSError: it may not be looked into.
+    """
     try:
         return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
-    except OSError:
-        return []
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return []
+        raise

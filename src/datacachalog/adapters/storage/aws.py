@@ -30,6 +30,8 @@ _S3_HOST = re.compile(
     r"(?:[.-](?:fips|dualstack|accelerate|accesspoint|external-1|[a-z]{2,4}(?:-[a-z]+)+-\d))*"
     r"(?:\.vpce)?\.amazonaws\.com(?:\.cn)?$"
 )
+_REGION = re.compile(r"[A-Za-z0-9_.-]+")
+_IP_HOST = re.compile(r"[0-9.]+|.*:.*")
 _PARTITIONS = {
     "cn-": "aws-cn",
     "us-gov-": "aws-us-gov",
@@ -98,19 +100,34 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     profile = _profile(environ, name or "default")
     endpoint = options.endpoint_url or _endpoint(environ, profile)
     is_http = (endpoint or "").lower().startswith("http://")
+    is_virtual = options.addressing_style == "virtual"
+    if is_virtual and _IP_HOST.fullmatch(urlsplit(endpoint or "").hostname or ""):
+        problem = "cannot be 'virtual' where the endpoint is an IP address"
+        raise SettingError("addressing_style", problem)
     return Connection(
         endpoint=endpoint,
-        region=options.region
-        or environ.get("AWS_REGION")
-        or environ.get("AWS_DEFAULT_REGION")
-        or profile.get("region")
-        or "us-east-1",
+        region=_region(options, environ, profile),
         profile=name,
         anonymous=options.anonymous,
         keys=None if options.anonymous or options.profile else _keys(environ),
-        virtual_hosts=options.addressing_style == "virtual",
+        virtual_hosts=is_virtual,
         allow_http=is_http and options.allow_http is not False,
     )
+
+
+def _region(options: StorageOptions, environ: Mapping[str, str], profile: Mapping[str, str]) -> str:
+    found = (
+        ("region", options.region),
+        ("AWS_REGION", environ.get("AWS_REGION")),
+        ("AWS_DEFAULT_REGION", environ.get("AWS_DEFAULT_REGION")),
+        ("region, in the AWS profile,", profile.get("region")),
+    )
+    for setting, value in found:
+        if region := (value or "").strip():  # secrets in files end in a line break
+            if not _REGION.fullmatch(region):
+                raise SettingError(setting, "holds a character that no region has")
+            return region
+    return "us-east-1"
 
 
 def _endpoint(environ: Mapping[str, str], profile: Mapping[str, str]) -> str | None:

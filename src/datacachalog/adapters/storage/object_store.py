@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import (
-    NotModifiedError,
-)
 from obstore.store import S3Store
 
 from datacachalog.adapters.storage.obstore_errors import (
-    OBSTORE_ERRORS,
     BeyondEndError,
     UnmodifiedError,
     translated,
-    translation,
-    without_answer,
 )
 from datacachalog.adapters.storage.s3_answers import (
     normal_validators,
@@ -195,12 +189,8 @@ class Source:
             yield from result.stream(min_chunk_size=_STREAM_BLOCK_BYTES)
 
     def _get(self, options: GetOptions) -> Part:
-        try:
+        with translated(self.uri, self.version):
             result = obstore.get(self.store, self.uri.path, options=options)
-        except NotModifiedError as error:  # the usual answer, before the costly translation
-            raise UnmodifiedError from error
-        except OBSTORE_ERRORS as error:
-            raise translation(self.uri, self.version, error) from without_answer(error)
         start, end = result.range
         return ObstorePart(_described(self.uri, result, self.version), start, end, result)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datacachalog.domain.errors import StorageError
     from datacachalog.domain.uri import Uri
 
-OBSTORE_ERRORS = (FileNotFoundError, ValueError, BaseError)
+_OBSTORE_ERRORS = (FileNotFoundError, ValueError, BaseError)
 _STATUS = re.compile(r"status code: (\d{3})")
 _ANSWER = re.compile(r"(status code: \d{3}[^:\n]*).*", re.DOTALL)
 # What nginx, Go and Apache say to plain HTTP at a port for TLS.
@@ -73,17 +73,22 @@ def translated(uri: Uri, version: str | None = None) -> Iterator[None]:
     """Turns obstore's errors into the storage port's, or into the few that callers here handle."""
     try:
         yield
-    except OBSTORE_ERRORS as error:
-        raise translation(uri, version, error) from without_answer(error)
+    except NotModifiedError as error:  # the usual answer, before what costs more
+        raise UnmodifiedError from error
+    except _OBSTORE_ERRORS as error:
+        raise _translation(uri, version, error) from _without_answer(error)
+    except BaseException as error:
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        # A panic of obstore, which no `except Exception` would see.
+        raise InvalidUriError(str(uri), "is nothing that can be asked for") from error
 
 
-def translation(uri: Uri, version: str | None, error: Exception) -> Exception:
+def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:
     """The storage port's error for one of obstore's, or one of the few that callers handle."""
     match error:
         case FileNotFoundError():
             return _not_found(uri, version, str(error))
-        case NotModifiedError():
-            return UnmodifiedError()
         case PreconditionError() | AlreadyExistsError():
             return ObjectChangedError()
         case PermissionDeniedError() | UnauthenticatedError():
@@ -96,7 +101,7 @@ def translation(uri: Uri, version: str | None, error: Exception) -> Exception:
             return _generic(uri, version, error)
 
 
-def without_answer(error: Exception) -> Exception:
+def _without_answer(error: Exception) -> Exception:
     """The error less the server's answer in its text: AWS repeats a token there that it refuses."""
     error.args = (_ANSWER.sub(r"\1", str(error)),)
     return error

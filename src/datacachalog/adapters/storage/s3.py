@@ -231,8 +231,10 @@ class _Bucket:
             if expect is ANY:
                 detail = "others write to it at the same time; try again"
                 raise StorageUnavailableError(str(uri), detail) from conflict
-            found = self._name_of_found(uri)
-            raise ConflictError(str(uri), _name_of(expect), found) from conflict
+            found, expected = self._name_of_found(uri), _name_of(expect)
+            if found == expected:  # by now; it was another one
+                found = "another revision"
+            raise ConflictError(str(uri), expected, found) from conflict
         return self._described(uri, size, written)
 
     def _own_work(
@@ -256,7 +258,9 @@ class _Bucket:
     def _name_of_found(self, uri: Uri) -> str:
         try:
             return f"{self.objects.stat(uri, None).etag}"
-        except ObjectNotFoundError:
+        except ObjectNotFoundError as error:
+            if self.objects.is_folder(uri):  # some servers have folders, and no object in its place
+                raise NotAnObjectError(str(uri)) from error
             return "absent"
         except StorageError:  # who may write need not be able to look
             return "another revision"

@@ -33,7 +33,8 @@ def command(ctx: click.Context, *, folder: Path, bare: bool, as_json: bool) -> N
     for path in templates:
         if path.exists() or path.is_symlink():
             raise UsageError(f"{str(path)!r} is there already", "choose another folder")
-    for path, template in templates.items():
+        _refuse_files_for_folders(path)
+    for path, template in reversed(templates.items()):  # what the catalog names is there first
         _write(path, (files("datacachalog.cli") / "templates" / template).read_bytes())
     written = [str(path) for path in templates]
     session.out.lines(written, written)
@@ -41,6 +42,12 @@ def command(ctx: click.Context, *, folder: Path, bare: bool, as_json: bool) -> N
         is_here = folder.resolve() == Path.cwd()
         change = "" if is_here else f"cd {shlex.quote(str(folder))} && "
         session.say(f"next: {change}catalog fetch customers")
+
+
+def _refuse_files_for_folders(path: Path) -> None:
+    for folder in path.parents:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{str(folder)!r} is no folder", "choose another one")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command("push")
 @name_argument
-@click.argument("file", metavar="FILE", type=click.Path())
+@click.argument("file", metavar="FILE", type=click.Path(readable=False))
 @click.option(
     "--expect",
     type=click.Choice(["cached", "absent", "any"]),

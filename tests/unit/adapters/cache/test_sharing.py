@@ -88,6 +88,16 @@ class TestReadOnlyCaches:
 
         assert ["Permission denied"] == as_nobody(program, open_folder, read_only.root)
 
+    def test_one_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(self, read_only):
+        for folder in (read_only.objects, read_only.refs, read_only.partial):
+            folder.chmod(0o700)
+        program = """
+            cache = DirectoryCache(Path(sys.argv[1]))
+            print(attempt(lambda: list(cache.entries())), attempt(lambda: cache.clear()))
+            """
+
+        assert [" ".join(["CachePermissionError"] * 2)] == as_nobody(program, read_only.root)
+
 
 class TestSharedCaches:
     def test_what_another_user_does_is_remembered(self, shared):
@@ -295,7 +305,10 @@ class TestAbandonedStagings:
         assert mine.exists()
         assert elsewhere.exists()
 
-    def test_one_that_a_killed_process_left_goes(self, cache):
+    @pytest.mark.parametrize(
+        "remove", [DirectoryCache.clear, lambda cache: cache.staging(*SOURCE)], ids=["clear", "use"]
+    )
+    def test_one_that_a_killed_process_left_goes(self, cache, remove):
         program = """
 import os, signal, sys
 from pathlib import Path
@@ -310,7 +323,7 @@ with DirectoryCache(Path(sys.argv[1])).staging(*SOURCE) as staging:
         assert -signal.SIGKILL == done.returncode
         assert 1 == len(list(cache.partial.iterdir()))
 
-        cache.clear()
+        remove(cache)
 
         assert [] == list(cache.partial.iterdir())
 

@@ -110,6 +110,33 @@ def test_the_catalog_comes_first():
     )
 
 
+def test_a_region_is_taken_without_the_line_break_that_files_end_in():
+    assert "eu-west-1" == connection(StorageOptions(), {"AWS_REGION": "eu-west-1\n"}).region
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "setting"),
+    [
+        (StorageOptions(), {"AWS_REGION": "a\nb"}, "AWS_REGION"),
+        (StorageOptions(), {"AWS_DEFAULT_REGION": "a b"}, "AWS_DEFAULT_REGION"),
+        (StorageOptions(region="a/b"), {}, "region"),
+    ],
+)
+def test_what_is_no_region_is_refused(options, environ, setting):
+    with pytest.raises(SettingError, match="no region") as caught:
+        connection(options, environ)
+
+    assert setting == caught.value.name
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "[::1]:9000", "127.1"])
+def test_a_bucket_cannot_stand_before_an_ip_address(host):
+    options = StorageOptions(addressing_style="virtual", endpoint_url=f"http://{host}")
+
+    with pytest.raises(SettingError, match="IP address"):
+        connection(options, {})
+
+
 def test_the_keys_of_the_environment_are_used():
     found = connection(StorageOptions(), {**KEYS, "AWS_SESSION_TOKEN": "token\n"})
 

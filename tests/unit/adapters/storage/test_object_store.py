@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import obstore
 import pytest
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -16,6 +17,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
     UnknownConfigurationKeyError,
 )
+from obstore.store import S3Store
 
 from datacachalog.adapters.storage.object_store import _info
 from datacachalog.adapters.storage.obstore_errors import (
@@ -164,3 +166,18 @@ def test_a_version_is_the_one_that_was_asked_for(told, asked, expected):
 def test_a_store_that_sends_another_version_is_not_believed(told):
     with pytest.raises(VersionNotFoundError):
         _info(URI, described(told), "v1")
+
+
+def test_a_panic_is_an_error_that_can_be_caught():
+    """Rust's end of a program comes as what no `except Exception` sees."""
+    store = S3Store(
+        "my bucket",
+        endpoint="http://127.0.0.1:1",
+        access_key_id="a",
+        secret_access_key="b",  # noqa: S106 - nobody's
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
+
+    with pytest.raises(InvalidUriError), translated(URI):
+        obstore.get(store, "k")
