@@ -79,7 +79,7 @@ def _print_version(*, as_json: bool) -> None:
 )
 @click.option(
     "--cache-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(),  # text: as a Path, an unset variable is the current folder
     metavar="PATH",
     help="Where copies are kept. DATACACHALOG_CACHE_DIR says the same.",
 )
@@ -91,7 +91,7 @@ def app(
     ctx: click.Context,
     *,
     catalog: Path | None,
-    cache_dir: Path | None,
+    cache_dir: str | None,
     as_json: bool,
     quiet: bool,
     version: bool,

@@ -16,7 +16,7 @@ class GlobalOptions:
     """What was said before the command."""
 
     catalog: Path | None = None
-    cache_dir: Path | None = None
+    cache_dir: str | None = None
     as_json: bool = False
     quiet: bool = False
 

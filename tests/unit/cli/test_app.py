@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +129,12 @@ def test_the_shell_is_offered_commands_options_and_names(
         run([])
 
     assert offered == [line.split(",")[1] for line in capfd.readouterr().out.split()]
+
+
+def test_a_cache_that_is_no_folder_is_not_the_current_one(project, catalog):
+    """As of an unset variable: `catalog --cache-dir "$UNSET"`."""
+    before = sorted(Path().rglob("*"))
+
+    assert (2, "") == catalog("--cache-dir", "", "fetch", "customers")[:2]
+
+    assert before == sorted(Path().rglob("*"))

@@ -174,7 +174,7 @@ def test_a_panic_is_an_error_that_can_be_caught():
         "my bucket",
         endpoint="http://127.0.0.1:1",
         access_key_id="a",
-        secret_access_key="b",  # noqa: S106 - nobody's
+        secret_access_key="b",
         client_options={"allow_http": True},
         retry_config={"max_retries": 0},
     )
