@@ -6,7 +6,14 @@
 'customers.csv'
 """
 
-from datacachalog.application.results import DatasetStatus, Fetched, Outcome, PushResult, State
+from datacachalog.application.results import (
+    DatasetStatus,
+    Fetched,
+    Outcome,
+    PushResult,
+    StaleWarning,
+    State,
+)
 from datacachalog.bootstrap import Catalog
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import (
@@ -26,6 +33,7 @@ from datacachalog.domain.errors import (
     LocalFileError,
     NotAnObjectError,
     ObjectNotFoundError,
+    OfflineError,
     ReadOnlyDatasetError,
     RemoteChangedError,
     SettingError,
@@ -64,6 +72,7 @@ __all__ = [
     "NotAnObjectError",
     "ObjectInfo",
     "ObjectNotFoundError",
+    "OfflineError",
     "Outcome",
     "ProgressPort",
     "PushResult",
@@ -71,6 +80,7 @@ __all__ = [
     "RemoteChangedError",
     "Revision",
     "SettingError",
+    "StaleWarning",
     "State",
     "StorageAccessError",
     "StorageError",

@@ -76,6 +76,7 @@ class Catalog(CoreCatalog):
         cache: CachePort | None = None,
         options: Mapping[str, StorageOptions] | None = None,
         file: Path | None = None,
+        offline: bool | None = None,
     ) -> None:
         self.file = file
         self._recipe = {
@@ -94,6 +95,7 @@ class Catalog(CoreCatalog):
             cache=cache or DirectoryCache(cache_dir),
             clock=_now,
             progress=AutomaticProgress(_is_watched),
+            offline=config.is_offline(os.environ) if offline is None else offline,
         )
 
     @classmethod
@@ -136,7 +138,7 @@ class Catalog(CoreCatalog):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Clients, locks and displays do not travel to other processes: each builds its own.
-        return _rebuilt, (type(self), self._recipe)
+        return _rebuilt, (type(self), {**self._recipe, "offline": self.offline})
 
 
 def serves(scheme: str) -> bool:

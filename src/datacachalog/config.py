@@ -3,6 +3,7 @@
 - `DATACACHALOG_CATALOG`: the catalog file, or the folder that holds it.
 - `DATACACHALOG_CACHE_DIR`: the folder that keeps fetched files.
 - `DATACACHALOG_PROGRESS`: `0` never shows progress, `1` always does.
+- `DATACACHALOG_OFFLINE`: `1` asks no store that is reached by a network.
 - `CI`: where it is set, and not to `0` or `false`, progress is not shown.
 
 An argument of the call beats the environment, which beats catalog.yaml, which beats the default.
@@ -126,6 +127,21 @@ def _path(text: str, environ: Mapping[str, str]) -> Path:
     if home and (text == "~" or text.startswith("~/")):
         return Path(home + text[1:])
     return Path(text)
+
+
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether the environment says that no store may be asked that is reached by a network.
+
+    >>> is_offline({"DATACACHALOG_OFFLINE": "1"})
+    True
+
+    Raises:
+        SettingError: it cannot be told; who wants to be offline must not go online for a typo.
+    """
+    said = environ.get("DATACACHALOG_OFFLINE", "").strip().lower()
+    if said not in {"", *_NO, *_YES}:
+        raise SettingError("DATACACHALOG_OFFLINE", "must be 1 or 0")
+    return said in _YES
 
 
 def progress_wanted(

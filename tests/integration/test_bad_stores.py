@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +30,7 @@ from tests.servers.counting import CountingProxy
 from tests.servers.exchange import Reply, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.integration.support import Remote
 
@@ -41,6 +44,20 @@ def failure(act: Callable[[], object]) -> tuple[DatacachalogError, float]:
     with pytest.raises(DatacachalogError) as caught:
         act()
     return caught.value, time.monotonic() - begun
+
+
+def command(
+    *args: object, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A `catalog` command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "datacachalog", *map(str, args)],
+        env={**os.environ, **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -410,3 +427,61 @@ def _catalog(folder: Path, cache_dir: Path, remote: Remote, option: str) -> Cata
         f"datasets:\n  customers: {{source: '{remote.source}'}}\n"
     )
     return Catalog.open(folder, cache_dir=cache_dir)
+
+
+class TestStoresThatAreDown:
+    """The last copy is served and said to be old; nobody is asked by whom it was forbidden."""
+
+    @pytest.fixture
+    def down(self, remote, cache_dir):
+        """A catalog file whose one dataset is cached, and whose server is gone."""
+        remote.put(1)
+        remote.catalog(cache_dir).fetch("customers")
+        remote.proxy.stop()
+        text = f"version: 1\ndatasets: {{customers: {{source: '{remote.source}'}}}}\n"
+        (cache_dir.parent / "catalog.yaml").write_text(text)
+        return ["--catalog", cache_dir.parent, "--cache-dir", cache_dir]
+
+    def test_the_command_prints_the_old_copy_and_warns(self, down):
+        done = command(*down, "fetch", "customers")
+
+        assert (0, 1) == (done.returncode, seed_of(Path(done.stdout.strip()).read_bytes()))
+        assert "warning: customers may be out of date, as of" in done.stderr
+        assert 1 == done.stderr.count("\n")
+
+    def test_programs_see_it_in_the_outcome(self, down):
+        done = command(*down, "fetch", "customers", "--json")
+
+        (one,) = json.loads(done.stdout)
+        assert ("stale", "storage-unavailable", "") == (
+            one["outcome"],
+            one["error"]["code"],
+            done.stderr,
+        )
+
+    def test_a_refresh_fails(self, down):
+        assert 6 == command(*down, "fetch", "customers", "--refresh").returncode
+
+    @pytest.mark.parametrize("way", ["option", "environment"])
+    def test_no_connection_is_opened_offline(self, down, remote, cache_dir, way, tmp_path):
+        """Told by a server that counts whoever comes, with a chain of credentials to be asked."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.settimeout(0.5)
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            environ = {
+                "AWS_ENDPOINT_URL": remote.proxy.endpoint,
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT": address,
+                "HTTP_PROXY": address,
+                "AWS_ACCESS_KEY_ID": "",
+            }
+            if way == "environment":
+                environ["DATACACHALOG_OFFLINE"] = "1"
+            more = ["--offline"] if way == "option" else []
+            fetched = command(*down, "fetch", "customers", *more, environ=environ)
+            status = command(*down, "status", *more, environ=environ)
+            with pytest.raises(TimeoutError):
+                listening.accept()
+
+        assert (0, "while offline" in fetched.stderr) == (fetched.returncode, True)
+        assert 1 == seed_of(Path(fetched.stdout.strip()).read_bytes())
+        assert "unknown" in status.stdout

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datacachalog.config import cache_dir, find_catalog, progress_wanted
+from datacachalog.config import cache_dir, find_catalog, is_offline, progress_wanted
 from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 
@@ -138,6 +138,19 @@ class TestFindCatalog:
             find_catalog(None, None, {})
 
         assert "no catalog.yaml in the current folder, which was removed" == str(caught.value)
+
+
+class TestOffline:
+    @pytest.mark.parametrize(
+        ("said", "offline"),
+        [("1", True), ("on", True), (" True ", True), ("0", False), ("no", False), ("", False)],
+    )
+    def test_the_environment_says_it(self, said: str, offline: bool):
+        assert offline == is_offline({"DATACACHALOG_OFFLINE": said})
+
+    def test_nobody_goes_online_for_a_typing_error(self):
+        with pytest.raises(SettingError, match="must be 1 or 0"):
+            is_offline({"DATACACHALOG_OFFLINE": "ture"})
 
 
 class TestCacheDir:

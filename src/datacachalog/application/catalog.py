@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from datacachalog.application.batch import for_each, works_elsewhere
-from datacachalog.application.fetching import Fetching
+from datacachalog.application.fetching import Fetching, refusal_offline
 from datacachalog.application.results import DatasetStatus, PushResult, State
 from datacachalog.domain.errors import (
     CacheError,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datacachalog.application.results import Fetched
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Expected, ObjectInfo
+    from datacachalog.domain.uri import Uri
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 Expect: TypeAlias = "Literal['cached', 'absent', 'any'] | Revision"
@@ -58,6 +59,7 @@ class CoreCatalog:
         cache: CachePort,
         clock: Clock,
         progress: ProgressPort | None = None,
+        offline: bool = False,
     ) -> None:
         self._datasets: dict[str, Dataset] = {}
         for dataset in datasets:
@@ -66,6 +68,7 @@ class CoreCatalog:
             self._datasets[dataset.name] = dataset
         self.storage = storage
         self.cache = cache
+        self.offline = offline
         self._clock = clock
         self._fetching = Fetching(storage, cache, clock)
         self._progress = progress or SilentProgress()
@@ -104,6 +107,7 @@ class CoreCatalog:
         version: str | None = None,
         as_of: datetime | None = None,
         refresh: bool = False,
+        offline: bool | None = None,
         progress: ProgressPort | None = None,
     ) -> Path:
         """The local path of a dataset, downloaded only where the cached copy is not current.
@@ -111,10 +115,15 @@ class CoreCatalog:
         The file at the path never changes and keeps its original name; a newer revision gets a
         new path. `version` is the store's version id, `as_of` the time (aware) at which the
         wanted version was current. `refresh` asks the store even where the dataset's freshness
-        would not.
+        would not. `offline` asks no store that is reached by a network: what is cached is served,
+        however old; it is the catalog's `offline` unless given.
+
+        Where the store cannot be reached, a cached copy is served with a `StaleWarning`, unless
+        the dataset says `on_unreachable: fail`, or `refresh` is given.
 
         Raises:
             DatasetNotFoundError: the catalog has no dataset of that name.
+            OfflineError: it is offline, and not cached.
             StorageError: the store did not give it; `StoragePort` lists the kinds.
             CacheError: the cache is full, or may not be written.
             ValueError: `version` and `as_of` are both given, or `as_of` is not aware.
@@ -125,7 +134,12 @@ class CoreCatalog:
         'customers.csv'
         """
         fetched = self.obtain(
-            name, version=version, as_of=as_of, refresh=refresh, progress=progress
+            name,
+            version=version,
+            as_of=as_of,
+            refresh=refresh,
+            offline=offline,
+            progress=progress,
         )
         return fetched.path
 
@@ -136,10 +150,11 @@ class CoreCatalog:
         version: str | None = None,
         as_of: datetime | None = None,
         refresh: bool = False,
+        offline: bool | None = None,
         progress: ProgressPort | None = None,
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
-        dataset = self[name]
+        dataset, alone = self[name], self.offline if offline is None else offline
         shown = progress or self._progress
         if as_of is not None:
             if version is not None:
@@ -148,10 +163,10 @@ class CoreCatalog:
                 raise TypeError(f"as_of must be a datetime with a timezone, not {as_of!r}")
             if as_of.tzinfo is None:
                 raise ValueError("as_of must be aware: give it a timezone")
-            return self._fetching.as_of(dataset, as_of, shown)
+            return self._fetching.as_of(dataset, as_of, shown, offline=alone)
         if version is not None:
-            return self._fetching.version(dataset, version, shown)
-        fetched = self._fetching.current(dataset, shown, refresh=refresh)
+            return self._fetching.version(dataset, version, shown, offline=alone)
+        fetched = self._fetching.current(dataset, shown, refresh=refresh, offline=alone)
         self._seen[name] = fetched.entry.revision
         return fetched
 
@@ -162,10 +177,18 @@ class CoreCatalog:
         version: str | None = None,
         as_of: datetime | None = None,
         refresh: bool = False,
+        offline: bool | None = None,
         progress: ProgressPort | None = None,
     ) -> tuple[Path, ...]:
         """The local files of a dataset; options and errors are those of `fetch`."""
-        path = self.fetch(name, version=version, as_of=as_of, refresh=refresh, progress=progress)
+        path = self.fetch(
+            name,
+            version=version,
+            as_of=as_of,
+            refresh=refresh,
+            offline=offline,
+            progress=progress,
+        )
         return (path,)
 
     def fetch_all(
@@ -173,6 +196,7 @@ class CoreCatalog:
         names: Iterable[str] | None = None,
         *,
         refresh: bool = False,
+        offline: bool | None = None,
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressPort | None = None,
@@ -186,7 +210,12 @@ class CoreCatalog:
             FetchAllError: some failed. All are tried; it holds the failures and the paths.
         """
         fetched = self.obtain_all(
-            names, refresh=refresh, max_workers=max_workers, executor=executor, progress=progress
+            names,
+            refresh=refresh,
+            offline=offline,
+            max_workers=max_workers,
+            executor=executor,
+            progress=progress,
         )
         return {name: one.path for name, one in fetched.items()}
 
@@ -195,6 +224,7 @@ class CoreCatalog:
         names: Iterable[str] | None = None,
         *,
         refresh: bool = False,
+        offline: bool | None = None,
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressPort | None = None,
@@ -202,7 +232,7 @@ class CoreCatalog:
         """What `fetch_all` does, told in full."""
         if works_elsewhere(executor):
             progress = SilentProgress()  # nothing to show from inside another process
-        work = partial(self.obtain, refresh=refresh, progress=progress)
+        work = partial(self.obtain, refresh=refresh, offline=offline, progress=progress)
         results, failures = for_each(
             work, self._all_or(names), max_workers=max_workers, executor=executor
         )
@@ -234,7 +264,7 @@ class CoreCatalog:
         dataset = self[name]
         if not dataset.push:
             raise ReadOnlyDatasetError(name)
-        uri, identity = dataset.source, self.storage.identity(dataset.source)
+        uri, identity = self._reachable(dataset), self.storage.identity(dataset.source)
         expected = self._expected(expect, name, self.cache.current(identity, uri))
         shown = progress or self._progress
         with self.cache.staging(identity, uri) as staging, shown.transfer(name) as transfer:
@@ -275,7 +305,7 @@ class CoreCatalog:
 
     def versions(self, name: str) -> tuple[ObjectInfo, ...]:
         """Every version of the dataset's object that its store keeps, newest first."""
-        return tuple(self.storage.versions(self[name].source))
+        return tuple(self.storage.versions(self._reachable(self[name])))
 
     def invalidate(self, name: str) -> bool:
         """Has the next fetch download the dataset anew; whether a copy was current.
@@ -284,6 +314,11 @@ class CoreCatalog:
         """
         source = self[name].source
         return self.cache.forget(self.storage.identity(source), source)
+
+    def _reachable(self, dataset: Dataset) -> Uri:
+        if self.offline and (error := refusal_offline(dataset.source)):
+            raise error
+        return dataset.source
 
     def _all_or(self, names: Iterable[str] | None) -> Iterable[str]:
         if isinstance(names, str):
@@ -307,7 +342,7 @@ class CoreCatalog:
         source, entry = self[name].source, None
         try:
             entry = self.cache.current(self.storage.identity(source), source)
-            remote = self.storage.stat(source)
+            remote = self.storage.stat(self._reachable(self[name]))
         except DatacachalogError as error:
             return DatasetStatus(name, State.UNKNOWN, source, entry, None, error)
         if entry is None:

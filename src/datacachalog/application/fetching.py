@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from datacachalog.application.results import Fetched, Outcome
-from datacachalog.domain.errors import RemoteChangedError
+from datacachalog.application.results import Fetched, Outcome, StaleWarning
+from datacachalog.domain.errors import OfflineError, RemoteChangedError, StorageUnavailableError
 from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
 from datacachalog.domain.objects import NotModified, is_immutable_version
 from datacachalog.domain.versions import version_at
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Revision
+    from datacachalog.domain.uri import Uri
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 _LOCK_WAIT = timedelta(minutes=10)
+_DOWN_FOR = timedelta(seconds=10)
+_STACK = 5  # from the warning up to whoever called `Catalog.fetch`
 
 
 class Fetching:
@@ -26,15 +30,53 @@ class Fetching:
 
     def __init__(self, storage: StoragePort, cache: CachePort, clock: Clock) -> None:
         self._storage, self._cache, self._clock = storage, cache, clock
+        # When stores were last found unreachable, and why.
+        self._down: dict[str, tuple[datetime, str]] = {}
 
-    def current(self, dataset: Dataset, progress: ProgressPort, *, refresh: bool) -> Fetched:
-        """The object as it is now, or was when the dataset's freshness last wanted to know."""
+    def current(
+        self, dataset: Dataset, progress: ProgressPort, *, refresh: bool, offline: bool
+    ) -> Fetched:
+        """The object as it is now, or was when the dataset's freshness last wanted to know.
+
+        Where its store cannot be asked, a cached copy will do, unless the dataset or `refresh`
+        want none that may be out of date.
+        """
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         known, begun = self._cache.current(identity, uri), self._clock()
         if not refresh and dataset.freshness != ALWAYS:
             plan = plan_fetch(known, dataset.freshness, begun)
             if isinstance(plan, Serve):
                 return Fetched(dataset.name, Outcome.CACHED, plan.entry)
+        will_do = not refresh and (offline or dataset.on_unreachable == "stale")
+        error: StorageUnavailableError | None = refusal_offline(uri) if offline else None
+        if error is None and will_do and known is not None:
+            error = self._recent_failure(uri, begun)
+        if error is None:
+            try:
+                return self._ask_in_turn(dataset, identity, (known, begun), progress)
+            except StorageUnavailableError as failure:
+                self._down[_store(uri)], error = (self._clock(), failure.detail), failure
+        known = self._cache.current(identity, uri)
+        if known is None or not will_do:
+            raise error
+        return _stale(dataset.name, known, error)
+
+    def _recent_failure(self, uri: Uri, now: datetime) -> StorageUnavailableError | None:
+        """Why its store was not reached a moment ago: not every dataset needs to wait for it."""
+        since, detail = self._down.get(_store(uri), (None, ""))
+        if since is None or not timedelta(0) <= now - since < _DOWN_FOR:
+            return None
+        return StorageUnavailableError(str(uri), detail)
+
+    def _ask_in_turn(
+        self,
+        dataset: Dataset,
+        identity: str,
+        before: tuple[CacheEntry | None, datetime],
+        progress: ProgressPort,
+    ) -> Fetched:
+        """Asks the store, unless somebody else does; `before` is what was known when."""
+        uri, (known, begun) = dataset.source, before
         with self._cache.alone(identity, uri, _LOCK_WAIT):
             entry = self._cache.current(identity, uri)
             # Whoever was here before may have asked the store after we were called: that answer
@@ -70,11 +112,15 @@ class Fetching:
         version: str,
         progress: ProgressPort,
         expected: Revision | None = None,
+        *,
+        offline: bool,
     ) -> Fetched:
         """One version of the object; what is current stays so."""
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         if (entry := self._cached_version(identity, dataset, version)) is not None:
             return Fetched(dataset.name, Outcome.CACHED, entry)
+        if offline and (error := refusal_offline(uri)):
+            raise error
         with self._cache.alone(identity, uri, _LOCK_WAIT):
             if (entry := self._cached_version(identity, dataset, version)) is not None:
                 return Fetched(dataset.name, Outcome.CACHED, entry)
@@ -95,13 +141,32 @@ class Fetching:
             return None
         return self._cache.find(identity, dataset.source, version)
 
-    def as_of(self, dataset: Dataset, as_of: datetime, progress: ProgressPort) -> Fetched:
+    def as_of(
+        self, dataset: Dataset, as_of: datetime, progress: ProgressPort, *, offline: bool
+    ) -> Fetched:
         """The version that was current at a time."""
+        if offline and (error := refusal_offline(dataset.source)):
+            raise error
         chosen = version_at(dataset.source, self._storage.versions(dataset.source), as_of)
         if chosen.version is not None:
-            return self.version(dataset, chosen.version, progress, chosen.revision)
+            return self.version(dataset, chosen.version, progress, chosen.revision, offline=offline)
         # The store keeps one version: the current object is the chosen one, if it still is.
-        fetched = self.current(dataset, progress, refresh=True)
+        fetched = self.current(dataset, progress, refresh=True, offline=offline)
         if not fetched.entry.revision.same_bytes(chosen.revision):
             raise RemoteChangedError(str(dataset.source), "it was replaced meanwhile")
         return fetched
+
+
+def refusal_offline(uri: Uri) -> OfflineError | None:
+    """Why this may not be asked for offline; nothing is wrong with what is on this machine."""
+    return None if uri.scheme == "file" else OfflineError(str(uri))
+
+
+def _stale(name: str, entry: CacheEntry, error: StorageUnavailableError) -> Fetched:
+    told = f"{name!r} may be out of date, as of {entry.checked_at:%Y-%m-%d %H:%M} UTC: {error}"
+    warnings.warn(told, StaleWarning, stacklevel=_STACK)
+    return Fetched(name, Outcome.STALE, entry, error)
+
+
+def _store(uri: Uri) -> str:
+    return f"{uri.scheme}://{uri.authority}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datacachalog.domain.errors import DatacachalogError
+    from datacachalog.domain.errors import DatacachalogError, StorageUnavailableError
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
     from datacachalog.domain.uri import Uri
 
@@ -23,6 +23,12 @@ class Outcome(Enum):
     """The store was asked, and the cached copy is still its object."""
     DOWNLOADED = "downloaded"
     """Bytes were moved."""
+    STALE = "stale"
+    """The store could not be asked; the cached copy may be out of date."""
+
+
+class StaleWarning(UserWarning):
+    """A store could not be asked, and a copy was served that may be out of date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Fetched:
     name: str
     outcome: Outcome
     entry: CacheEntry
+    error: StorageUnavailableError | None = None
+    """Why the store could not be asked, where the outcome is `STALE`."""
 
     @property
     def path(self) -> Path:

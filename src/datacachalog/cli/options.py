@@ -21,4 +21,9 @@ class GlobalOptions:
     quiet: bool = False
 
 
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    help="Ask no store over a network; DATACACHALOG_OFFLINE=1 says the same.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datacachalog.cli import messages
 from datacachalog.cli.text import moment
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def dataset_record(dataset: Dataset) -> dict[str, JsonValue]:
         "description": dataset.description,
         "tags": list(dataset.tags),
         "freshness": str(dataset.freshness),
+        "on_unreachable": dataset.on_unreachable,
         "push": dataset.push,
     }
 
@@ -57,7 +59,12 @@ def copy_record(entry: CacheEntry) -> dict[str, JsonValue]:
 
 def fetched_record(fetched: Fetched) -> dict[str, JsonValue]:
     """What a fetch did."""
-    return {"name": fetched.name, "outcome": fetched.outcome.value, **copy_record(fetched.entry)}
+    return {
+        "name": fetched.name,
+        "outcome": fetched.outcome.value,
+        **copy_record(fetched.entry),
+        "error": None if fetched.error is None else messages.record(fetched.error),
+    }
 
 
 def pushed_record(pushed: PushResult) -> dict[str, JsonValue]:

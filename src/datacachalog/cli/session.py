@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from datacachalog import Catalog, config
+from datacachalog import Catalog, StaleWarning, config
 from datacachalog.adapters.progress import RichProgress
 from datacachalog.cli import messages
 from datacachalog.cli.options import GlobalOptions
@@ -20,9 +21,11 @@ from datacachalog.domain.errors import CatalogNotFoundError, DatacachalogError
 from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from typing import Self
 
+    from datacachalog import Fetched
     from datacachalog.adapters.cache.directory import DirectoryCache
     from datacachalog.ports import ProgressPort
 
@@ -43,9 +46,19 @@ class Session:
         as_json = as_json or options.as_json
         return cls(options, as_json, now, Output.standard(now, as_json=as_json))
 
-    def open(self) -> Catalog:
+    def open(self, *, offline: bool = False) -> Catalog:
         """The catalog that the options, the environment or the current folder lead to."""
-        return Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
+        catalog = Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
+        catalog.offline |= offline
+        warnings.simplefilter("ignore", StaleWarning)  # `warn_of_stale` says it
+        return catalog
+
+    def warn_of_stale(self, fetched: Iterable[Fetched]) -> None:
+        """Tells people which copies may be out of date, and why; programs see it in the outcome."""
+        for one in fetched:
+            if one.error is not None and not self.as_json:
+                when = f"{one.entry.checked_at:%Y-%m-%d %H:%M} UTC"
+                messages.warn(f"{one.name} may be out of date, as of {when}: {one.error}")
 
     def say_if_empty(self, catalog: Catalog) -> None:
         """Tells people why they see nothing."""

@@ -56,7 +56,9 @@ class StoreCheck:
         environ: Mapping[str, str],
         *,
         timeout_s: float = _TIMEOUT_S,
+        offline: bool = False,
     ) -> None:
+        self._offline = offline
         self._storage, self._options, self._environ = storage, options, environ
         self._timeout_s = timeout_s
 
@@ -70,6 +72,8 @@ class StoreCheck:
             store: _finding(store, named, {}, StorageUnavailableError(str(store.address), late))
             for store, named in sources.items()
         }
+        for store in [one for one in sources if self._offline and one.address.scheme != "file"]:
+            found[store] = _unasked(store, sources.pop(store))
         threads = [
             # A daemon: one that hangs must not hold up the end of the process.
             Thread(target=self._look, args=(store, named, found), daemon=True)
@@ -129,6 +133,11 @@ def _finding(
     shown = [f"{key} {value}" for key, value in told.items() if value is not None]
     known = {"store": str(store.address), "datasets": len(named), **details}
     return Finding("store", "; ".join([answer, *shown]), known, error)
+
+
+def _unasked(store: Store, named: list[Uri]) -> Finding:
+    known: dict[str, JsonValue] = {"store": str(store.address), "datasets": len(named)}
+    return Finding("store", f"{store.address} is not asked while offline", known)
 
 
 def folder_of(source: Uri) -> Uri:

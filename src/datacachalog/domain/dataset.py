@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from datacachalog.domain.errors import DatasetNameError, InvalidUriError
 from datacachalog.domain.freshness import ALWAYS, Freshness
@@ -14,6 +14,11 @@ from datacachalog.domain.uri import Uri, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import PurePath
+
+OnUnreachable: TypeAlias = Literal["stale", "fail"]
+"""What a fetch does where the store cannot be reached: serve an old copy, and warn; or raise."""
+
+ON_UNREACHABLE: Final[tuple[OnUnreachable, ...]] = get_args(OnUnreachable)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # `s3:/lake/a` (as pathlib makes it of an address), `s3:lake/a`, `s3//lake/a`; not `C:/a`.
@@ -59,7 +64,9 @@ def source_problem(text: str) -> str | None:
 class Dataset:
     """A name for one object, and how it is to be kept.
 
-    `push` says whether the object may be replaced through this catalog.
+    `push` says whether the object may be replaced through this catalog. `on_unreachable` is what a
+    fetch does where the store cannot be reached: `stale` serves the cached copy and warns, `fail`
+    raises.
 
     >>> Dataset("customers", "s3://lake/customers.parquet", freshness="10m").source.authority
     'lake'
@@ -67,7 +74,7 @@ class Dataset:
     Raises:
         DatasetNameError: `name` does not fit the rules of `name_problem`.
         InvalidUriError: `source` is not the address of one object.
-        ValueError: `freshness` is no policy.
+        ValueError: `freshness` or `on_unreachable` is no policy.
     """
 
     name: str
@@ -76,6 +83,7 @@ class Dataset:
     tags: tuple[str, ...]
     freshness: Freshness
     push: bool
+    on_unreachable: OnUnreachable
 
     def __init__(
         self,
@@ -86,17 +94,21 @@ class Dataset:
         tags: Iterable[str] = (),
         freshness: str | Freshness = ALWAYS,
         push: bool = True,
+        on_unreachable: OnUnreachable = "stale",
     ) -> None:
         if problem := name_problem(name):
             raise DatasetNameError(name, problem)
         if isinstance(freshness, str):
             freshness = Freshness.parse(freshness)
+        if on_unreachable not in ON_UNREACHABLE:
+            raise ValueError(f"on_unreachable must be stale or fail, not {on_unreachable!r}")
         self._set("name", name)
         self._set("source", _parsed(source))
         self._set("description", description)
         self._set("tags", tuple(tags))
         self._set("freshness", freshness)
         self._set("push", push)
+        self._set("on_unreachable", on_unreachable)
 
     def _set(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)
@@ -110,6 +122,7 @@ class Dataset:
             tags=self.tags,
             freshness=self.freshness,
             push=self.push,
+            on_unreachable=self.on_unreachable,
         )
 
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from datacachalog.domain.dataset import name_problem
+from datacachalog.domain.dataset import ON_UNREACHABLE, name_problem
 from datacachalog.domain.storage_options import (
     ADDRESSING_STYLES,
     StorageOptions,
@@ -171,6 +171,12 @@ _FRESHNESS = Key(
     values.freshness,
     {"type": "string", "pattern": r"^(always|never|\s*([0-9]{1,9}\s*[smhdw]\s*)+)$"},
 )
+_ON_UNREACHABLE = Key(
+    "What a fetch does where the store cannot be reached: stale serves the cached copy, with a "
+    "warning; fail is an error. stale by default.",
+    values.on_unreachable,
+    {"enum": list(ON_UNREACHABLE)},
+)
 
 DATASET: Final = Section(
     {
@@ -190,13 +196,14 @@ DATASET: Final = Section(
             "Words to find the dataset by.", values.tags, {"type": "array", "items": dict(_TEXT)}
         ),
         "freshness": _FRESHNESS,
+        "on_unreachable": _ON_UNREACHABLE,
         "push": Key(
             "Whether the object may be replaced through this catalog; true by default.",
             values.flag,
             {"type": "boolean"},
         ),
     },
-    later=frozenset({"checksum", "on_unreachable", "format", "params"}),
+    later=frozenset({"checksum", "format", "params"}),
 )
 
 STORAGE_OPTIONS: Final = Section(
@@ -238,7 +245,7 @@ _CACHE: Final = Section(
     },
     later=frozenset({"max_size", "min_free"}),
 )
-_DEFAULTS: Final = Section({"freshness": _FRESHNESS}, later=frozenset({"on_unreachable"}))
+_DEFAULTS: Final = Section({"freshness": _FRESHNESS, "on_unreachable": _ON_UNREACHABLE})
 
 CATALOG: Final = Section(
     {

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from datacachalog.domain.dataset import source_problem
+from datacachalog.domain.dataset import ON_UNREACHABLE, source_problem
 from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.freshness import Freshness
 from datacachalog.domain.storage_options import ADDRESSING_STYLES, endpoint_problem
@@ -166,6 +166,14 @@ def freshness(node: Node, place: Place) -> Freshness | None:
     except ValueError as error:
         place.wrong(node.line, str(error))
         return None
+
+
+def on_unreachable(node: Node, place: Place) -> str | None:
+    """What to do where a store cannot be reached."""
+    if isinstance(node, Scalar) and node.text in ON_UNREACHABLE:
+        return node.text
+    place.wrong(node.line, f"must be {' or '.join(ON_UNREACHABLE)}")
+    return None
 
 
 def source(node: Node, place: Place) -> Uri | None:

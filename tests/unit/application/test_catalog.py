@@ -261,7 +261,8 @@ def test_a_torn_download_leaves_no_entry(catalog, storage, cache, after_bytes):
     assert b"first" == catalog.fetch("orders").read_bytes()
 
 
-def test_a_failed_revalidation_leaves_the_copy_as_it_was(catalog, storage, cache, clock):
+def test_a_failed_revalidation_leaves_the_copy_as_it_was(a_catalog, storage, cache, clock):
+    catalog = a_catalog(on_unreachable="fail")
     catalog.fetch("orders")
     before = list(cache.entries())
     storage.put(ORDERS, b"second")

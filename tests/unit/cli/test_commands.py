@@ -131,6 +131,7 @@ class TestList:
             "description": "One row per customer",
             "tags": ["crm", "daily"],
             "freshness": "always",
+            "on_unreachable": "stale",
             "push": True,
         } == listed[0]
 

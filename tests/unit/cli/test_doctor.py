@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from datacachalog import Dataset, Uri
+from datacachalog.adapters.storage.filesystem import FilesystemStorage
 from datacachalog.adapters.storage.memory import MemoryStorage
+from datacachalog.adapters.storage.router import RouterStorage
 from datacachalog.cli.findings import catalog_file, environment, versions
 from datacachalog.cli.options import GlobalOptions
 from datacachalog.cli.store_findings import StoreCheck, aws_settings
@@ -249,6 +251,17 @@ class TestStores:
 
         answer.set()
         assert "'mem://lake/' cannot be reached: no answer within 0 s" == str(found.error)
+
+    def test_no_store_is_asked_offline_but_files(self, storage, tmp_path):
+        datasets = [Dataset("a", "mem://lake/a"), Dataset("b", tmp_path / "b")]
+        both = RouterStorage(lambda uri: storage if uri.scheme == "mem" else FilesystemStorage())
+        check = StoreCheck(both, {}, {}, offline=True)
+
+        remote, local = check.findings(datasets)
+
+        assert ("mem://lake/ is not asked while offline", None) == (remote.said, remote.error)
+        assert local.said.startswith(f"{tmp_path}/ answers")
+        assert [] == storage.requests
 
     def test_a_store_that_may_be_read_and_not_listed_answers(self, storage):
         storage.fail(1, StorageAccessError("mem://lake/", "no listing"), operation="walk")

@@ -28,6 +28,7 @@ PROMISED = {
     errors.NotAnObjectError("s3://lake/a"): 2,
     errors.StorageAccessError("s3://lake/a", "denied"): 4,
     errors.StorageUnavailableError("s3://lake/a", "timeout"): 6,
+    errors.OfflineError("s3://lake/a"): 6,
     errors.RemoteChangedError("s3://lake/a"): 6,
     errors.UnsupportedSchemeError("ftp://a", "none"): 2,
     errors.UnsupportedOperationError("s3://lake/a", "no"): 2,

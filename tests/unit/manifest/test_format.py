@@ -75,13 +75,12 @@ LATER = [
     ("registry: {url: https://h}", "2: 'registry' is not supported yet"),
     ("cache: {max_size: 1GB}", "2: 'max_size' is not supported yet"),
     ("cache:\n  min_free: 5%", "3: 'min_free' is not supported yet"),
-    ("defaults: {on_unreachable: fail}", "2: 'on_unreachable' is not supported yet"),
     *(
         (
             f"datasets:\n  a:\n    source: a.csv\n    {key}: x",
             f"5: {key!r} is not supported yet",
         )
-        for key in ("checksum", "on_unreachable", "format", "params")
+        for key in ("checksum", "format", "params")
     ),
 ]
 NAMES = "must be letters, digits, '.', '_' or '-', at most 100, and start with a letter or digit"

@@ -33,6 +33,8 @@ def in_cache(line: str) -> str:
 
 
 DATASET_MISTAKES = [
+    ("on_unreachable: true", "'on_unreachable' in dataset 'a' must be stale or fail"),
+    ("on_unreachable: [stale]", "'on_unreachable' in dataset 'a' must be stale or fail"),
     ("source:", "'source' in dataset 'a' is empty"),
     ("source: ''", "'source' in dataset 'a' is empty"),
     ("source: ~", "'source' in dataset 'a' is empty"),
@@ -383,3 +385,12 @@ def test_nothing_but_a_value_error_comes_of_filling_in(text: str):
     except ValueError:
         return
     assert "${A}" not in found.replace("$$", "") or "$$" in text
+
+
+def test_what_to_do_where_a_store_is_down_is_the_datasets_or_the_defaults():
+    found = declared(
+        "version: 1\ndefaults: {on_unreachable: fail}\ndatasets:\n"
+        "  a: {source: a.csv}\n  b: {source: b.csv, on_unreachable: stale}"
+    )
+
+    assert ["fail", "stale"] == [dataset.on_unreachable for dataset in found.datasets]

@@ -44,8 +44,10 @@ def _findings(session: Session) -> list[Finding]:
     found = [versions(), environment(os.environ), catalog]
     found.append(cache_folder(session.options, os.environ, declared))
     if declared is not None:
-        storage = Catalog.open(declared.file).storage
-        check = StoreCheck(storage, declared.storage, os.environ)
+        catalog_there = Catalog.open(declared.file)
+        check = StoreCheck(
+            catalog_there.storage, declared.storage, os.environ, offline=catalog_there.offline
+        )
         found += check.findings(declared.datasets)
     return found
 

@@ -9,7 +9,7 @@ import click
 
 from datacachalog.application.batch import for_each
 from datacachalog.cli.exits import UsageError
-from datacachalog.cli.options import json_option
+from datacachalog.cli.options import json_option, offline_option
 from datacachalog.cli.records import fetched_record
 from datacachalog.cli.session import Session, names_argument
 from datacachalog.domain.errors import FetchAllError
@@ -31,6 +31,7 @@ def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @names_argument
 @click.option("--all", "everything", is_flag=True, help="All datasets of the catalog.")
 @click.option("--refresh", is_flag=True, help="Ask the store, however fresh the copy is.")
+@offline_option
 @click.option("--version", metavar="ID", help="One version, by the store's own id.")
 @click.option(
     "--as-of",
@@ -55,6 +56,7 @@ def command(
     names: tuple[str, ...],
     everything: bool,
     refresh: bool,
+    offline: bool,
     version: str | None,
     as_of: datetime | None,
     max_workers: int,
@@ -66,8 +68,10 @@ def command(
     the names; those of datasets that failed are left out.
     """
     _check(names, everything=everything, version=version, as_of=as_of)
+    if refresh and offline:
+        raise UsageError("--refresh and --offline exclude each other", "give one of them")
     session = Session.of(ctx, as_json=as_json)
-    catalog = session.open()
+    catalog = session.open(offline=offline)
     wanted = names or tuple(catalog)
     session.say_if_empty(catalog)
     with session.progress() as progress:
@@ -76,6 +80,7 @@ def command(
         )
         fetched, failures = for_each(obtain, wanted, max_workers=max_workers)
     there = [fetched[name] for name in wanted if name in fetched]
+    session.warn_of_stale(there)
     session.out.lines([str(one.path) for one in there], [fetched_record(one) for one in there])
     if failures:
         everyone = FetchAllError(failures, {name: one.path for name, one in fetched.items()})

@@ -9,7 +9,7 @@ import click
 from datacachalog import State
 from datacachalog.cli import messages
 from datacachalog.cli.exits import ExitCode, worst
-from datacachalog.cli.options import json_option
+from datacachalog.cli.options import json_option, offline_option
 from datacachalog.cli.output import Painted, Size
 from datacachalog.cli.records import copy_record, object_record
 from datacachalog.cli.session import Session, names_argument
@@ -32,15 +32,18 @@ _COLOURS = {
 @click.command("status")
 @names_argument
 @click.option("--check", is_flag=True, help="Exit with 8 unless every copy is there and current.")
+@offline_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, *, names: tuple[str, ...], check: bool, as_json: bool) -> None:
+def command(
+    ctx: click.Context, *, names: tuple[str, ...], check: bool, offline: bool, as_json: bool
+) -> None:
     """Compare the cached copies with their stores.
 
     All datasets, unless some are named.
     """
     session = Session.of(ctx, as_json=as_json)
-    catalog = session.open()
+    catalog = session.open(offline=offline)
     found = catalog.status(names or None)
     session.out.table(_HEADER, map(_row, found), [_record(one) for one in found])
     session.say_if_empty(catalog)

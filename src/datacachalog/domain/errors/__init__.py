@@ -1,0 +1,94 @@
+"""Every error that datacachalog raises on purpose, grouped by who can mend it.
+
+DatacachalogError
+├── CatalogError                  whoever writes the call or catalog.yaml
+│   ├── CatalogNotFoundError
+│   ├── CatalogInvalidError
+│   ├── DatasetNotFoundError
+│   ├── DatasetNameError
+│   ├── ReadOnlyDatasetError
+│   ├── InvalidUriError
+│   ├── SettingError
+│   └── LocalFileError
+├── StorageError                  whoever runs the store, or gave us access to it
+│   ├── ObjectNotFoundError
+│   ├── VersionNotFoundError
+│   ├── NotAnObjectError
+│   ├── StorageAccessError
+│   ├── StorageUnavailableError
+│   │   └── OfflineError
+│   ├── RemoteChangedError
+│   ├── UnsupportedSchemeError
+│   └── UnsupportedOperationError
+├── ConflictError                 whoever pushed at the same time
+├── CacheError                    whoever owns the disk
+│   ├── CacheFullError
+│   ├── CachePermissionError
+│   └── IntegrityError
+└── FetchAllError                 several of the above at once
+
+Each class has a stable `code` (on the command line's JSON and in the docs), a message of one
+sentence that names the thing, and a `hint` that says what to do next. Arguments are positional,
+so that every error pickles. No message ever holds a credential.
+"""
+
+from datacachalog.domain.errors.base import DatacachalogError, FetchAllError
+from datacachalog.domain.errors.cache import (
+    CacheError,
+    CacheFullError,
+    CachePermissionError,
+    IntegrityError,
+)
+from datacachalog.domain.errors.catalog import (
+    CatalogError,
+    CatalogInvalidError,
+    CatalogNotFoundError,
+    DatasetNameError,
+    DatasetNotFoundError,
+    InvalidUriError,
+    LocalFileError,
+    ReadOnlyDatasetError,
+    SettingError,
+)
+from datacachalog.domain.errors.storage import (
+    ConflictError,
+    NotAnObjectError,
+    ObjectNotFoundError,
+    OfflineError,
+    RemoteChangedError,
+    StorageAccessError,
+    StorageError,
+    StorageUnavailableError,
+    UnsupportedOperationError,
+    UnsupportedSchemeError,
+    VersionNotFoundError,
+)
+
+__all__ = [
+    "CacheError",
+    "CacheFullError",
+    "CachePermissionError",
+    "CatalogError",
+    "CatalogInvalidError",
+    "CatalogNotFoundError",
+    "ConflictError",
+    "DatacachalogError",
+    "DatasetNameError",
+    "DatasetNotFoundError",
+    "FetchAllError",
+    "IntegrityError",
+    "InvalidUriError",
+    "LocalFileError",
+    "NotAnObjectError",
+    "ObjectNotFoundError",
+    "OfflineError",
+    "ReadOnlyDatasetError",
+    "RemoteChangedError",
+    "SettingError",
+    "StorageAccessError",
+    "StorageError",
+    "StorageUnavailableError",
+    "UnsupportedOperationError",
+    "UnsupportedSchemeError",
+    "VersionNotFoundError",
+]
