@@ -9,10 +9,12 @@
 from datacachalog.application.results import (
     DatasetStatus,
     Fetched,
+    Integrity,
     Outcome,
     PushResult,
     StaleWarning,
     State,
+    Verified,
 )
 from datacachalog.bootstrap import Catalog
 from datacachalog.domain.dataset import Dataset
@@ -66,6 +68,7 @@ __all__ = [
     "FetchAllError",
     "Fetched",
     "Freshness",
+    "Integrity",
     "IntegrityError",
     "InvalidUriError",
     "LocalFileError",
@@ -88,5 +91,6 @@ __all__ = [
     "UnsupportedOperationError",
     "UnsupportedSchemeError",
     "Uri",
+    "Verified",
     "VersionNotFoundError",
 ]

@@ -229,6 +229,13 @@ class CachePort(Protocol):
         """
         ...
 
+    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+        """Reads every byte of a source's entries, and removes those that are not as published.
+
+        Returns where they were. It takes as long as reading them does.
+        """
+        ...
+
     def entries(self) -> Iterator[CacheEntry]:
         """Every readable entry, of every source, in no order."""
         ...

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from datacachalog.application.batch import for_each, works_elsewhere
 from datacachalog.application.fetching import Fetching, refusal_offline
-from datacachalog.application.results import DatasetStatus, PushResult, State
+from datacachalog.application.results import DatasetStatus, Integrity, PushResult, State, Verified
 from datacachalog.domain.errors import (
     CacheError,
     DatacachalogError,
@@ -302,6 +302,35 @@ class CoreCatalog:
         wanted = tuple(self[name].name for name in self._all_or(names))
         results, _ = for_each(self._status_of, wanted)
         return tuple(results[name] for name in wanted)
+
+    def verify(
+        self, names: Iterable[str] | None = None, *, repair: bool = False
+    ) -> tuple[Verified, ...]:
+        """Reads every byte of the cached copies, all without `names`, and removes damaged ones.
+
+        Several at a time. No store is asked, unless `repair` fetches again what was damaged. Only
+        an unknown name raises.
+        """
+        wanted = tuple(self[name].name for name in self._all_or(names))
+        results, _ = for_each(partial(self._verify, repair=repair), wanted)
+        return tuple(results[name] for name in wanted)
+
+    def _verify(self, name: str, *, repair: bool) -> Verified:
+        source = self[name].source
+        damaged: tuple[Path, ...] = ()
+        try:
+            identity = self.storage.identity(source)
+            damaged = self.cache.remove_damaged(identity, source)
+            entry = self.cache.current(identity, source)
+            if not damaged:
+                found = Integrity.ABSENT if entry is None else Integrity.INTACT
+                return Verified(name, found, entry, (), None)
+            if repair:
+                entry = self.obtain(name).entry
+        except DatacachalogError as error:
+            return Verified(name, Integrity.DAMAGED, None, damaged, error)
+        state = Integrity.REPAIRED if repair else Integrity.DAMAGED
+        return Verified(name, state, entry, damaged, None)
 
     def versions(self, name: str) -> tuple[ObjectInfo, ...]:
         """Every version of the dataset's object that its store keeps, newest first."""

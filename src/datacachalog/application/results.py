@@ -65,6 +65,33 @@ class PushResult:
         return self.entry.info
 
 
+class Integrity(Enum):
+    """What reading every byte of a dataset's copies has shown."""
+
+    INTACT = "intact"
+    """All are as they were published."""
+    ABSENT = "absent"
+    """Nothing is cached."""
+    DAMAGED = "damaged"
+    """Some were not, and were removed."""
+    REPAIRED = "repaired"
+    """Some were not, and the dataset was fetched again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One line of `Catalog.verify`. `damaged` is where copies were that have been removed.
+
+    `error` is why a damaged copy could not be removed, or the dataset not be fetched again.
+    """
+
+    name: str
+    integrity: Integrity
+    entry: CacheEntry | None
+    damaged: tuple[Path, ...]
+    error: DatacachalogError | None
+
+
 class State(Enum):
     """How the cached copy of a dataset compares with its store."""
 

@@ -26,6 +26,7 @@ _COMMANDS: Final = (
     "status",
     "versions",
     "invalidate",
+    "verify",
     "cache",
     "doctor",
 )

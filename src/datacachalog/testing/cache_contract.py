@@ -14,11 +14,12 @@ A cache's own test module is little more than this:
 
 from __future__ import annotations
 
+from datacachalog.testing.damage_contract import DamageContract
 from datacachalog.testing.entry_contract import EntryContract
 from datacachalog.testing.staging_contract import StagingContract
 
 
-class CacheContract(StagingContract, EntryContract):
+class CacheContract(StagingContract, EntryContract, DamageContract):
     """Every sentence of `CachePort` and `Staging`; subclasses override the fixture `cache`.
 
     They also override `reopened`, where several caches may share a store, and `root`, where a

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,52 +21,12 @@ from datacachalog.testing.sources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.ports import CachePort
 
 
-def _truncate(path: Path) -> None:
-    path.chmod(0o644)
-    os.truncate(path, 1)
-
-
-def _empty(path: Path) -> None:
-    path.chmod(0o644)
-    os.truncate(path, 0)
-
-
-def _extend(path: Path) -> None:
-    path.chmod(0o644)
-    with path.open("ab") as file:
-        file.write(b"more")
-
-
-def _edit(path: Path) -> None:
-    path.chmod(0o644)
-    later = path.stat().st_mtime_ns + 1_000_000
-    path.write_bytes(b"FIRST")
-    os.utime(path, ns=(later, later))  # file systems with coarse clocks would not tell it so soon
-
-
-def _remove(path: Path) -> None:
-    path.unlink()
-
-
-def _turn_into_a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-damaged = pytest.mark.parametrize(
-    "damage", [_truncate, _empty, _extend, _edit, _remove, _turn_into_a_folder]
-)
-
-
 class EntryContract(CacheFixtures):
-    """`current`, `find`, `confirm`, `forget`, `entries` and `clear`."""
+    """`current`, `find`, `confirm`, `forget`, `entries` and `clear` of what is not damaged."""
 
     def test_an_empty_cache_has_nothing(self, cache: CachePort) -> None:
         assert None is cache.current(*SOURCE)
@@ -280,42 +239,6 @@ class EntryContract(CacheFixtures):
         found = [cache.current(*into) for into in sources]
 
         assert [b"0", b"1", b"2", b"3", b"4"] == [e.path.read_bytes() for e in found if e]
-
-    @damaged
-    def test_a_damaged_entry_is_a_miss(
-        self, cache: CachePort, damage: Callable[[Path], None]
-    ) -> None:
-        entry = publish(cache, b"first", info=described(b"first", version="v1"))
-
-        damage(entry.path)
-
-        assert None is cache.current(*SOURCE)
-        assert None is cache.find(*SOURCE, "v1")
-        assert not list(cache.entries())
-        assert None is cache.confirm(entry, NOON + SECOND)
-
-    @damaged
-    def test_a_damaged_entry_is_healed_by_publishing_it_again(
-        self, cache: CachePort, damage: Callable[[Path], None]
-    ) -> None:
-        damage(publish(cache, b"first").path)
-
-        entry = publish(cache, b"first", at=NOON + SECOND)
-
-        assert b"first" == entry.path.read_bytes()
-        assert entry == cache.current(*SOURCE)
-        assert [entry.path] == [found.path for found in cache.entries()]
-
-    @damaged
-    def test_a_damaged_entry_harms_no_other(
-        self, cache: CachePort, damage: Callable[[Path], None]
-    ) -> None:
-        other = source(Uri("s3", "lake", "b"))
-        kept = publish(cache, b"kept", into=other)
-
-        damage(publish(cache, b"first").path)
-
-        assert kept == cache.current(*other)
 
     def test_everybody_sees_the_same_entries(self, cache: CachePort, again: CachePort) -> None:
         published: list[CacheEntry] = [publish(cache, b"1")]

@@ -18,6 +18,7 @@ COMMANDS = [
     "status",
     "versions",
     "invalidate",
+    "verify",
     "cache",
     "doctor",
 ]

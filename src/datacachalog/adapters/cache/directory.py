@@ -176,6 +176,11 @@ class DirectoryCache:
         place.memo = None  # the next ref may be given the same inode
         return had_one
 
+    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+        key = self.place(identity, uri).key
+        with cache_errors(self.root):
+            return tuple(self._entries.remove_damaged(key))
+
     def entries(self) -> Iterator[CacheEntry]:
         with cache_errors(self.root):
             keys = names_in(self.objects)

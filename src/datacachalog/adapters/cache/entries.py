@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.records import NOTHING_THERE, read_record
+from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import remove_tree
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
@@ -78,6 +79,19 @@ class EntryFolders:
         )
         return entry if _is_as_published(entry) else None
 
+    def remove_damaged(self, key: str) -> Iterator[Path]:
+        """Discards the entries of one source that are not as published; where they were.
+
+        Raises:
+            OSError: the system failed to read one, so there may be nothing wrong with it.
+        """
+        for revision in names_in(self.objects / key):
+            entry = self.examine(key, revision)
+            if entry is None or not is_whole(entry):
+                folder = self.objects / key / revision
+                self.discard(folder)
+                yield folder / "?" if entry is None else entry.path
+
     def discard(self, folder: Path) -> None:
         """Takes a folder out of sight in one step, then removes it."""
         self.trash.mkdir(parents=True, exist_ok=True)
@@ -103,6 +117,14 @@ def _is_as_published(entry: CacheEntry) -> bool:
             return False
         raise
     return status.st_size == entry.info.size_bytes and status.st_mtime_ns == entry.mtime_ns
+
+
+def is_whole(entry: CacheEntry) -> bool:
+    """Whether an entry's file holds the bytes that were published; they are all read."""
+    try:
+        return blake3_of(entry.path) == entry.digest
+    except FileNotFoundError:  # somebody has cleared the cache
+        return False
 
 
 def bytes_below(path: Path) -> int:

@@ -99,6 +99,17 @@ class MemoryCache:
             self._current.pop(identity, None)
             return had_one
 
+    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:  # noqa: ARG002 - the port's
+        self._refuse_children()
+        with self._lock:
+            kept = [(key, e) for key, e in self._entries.items() if e.identity == identity]
+        damaged = [(key, e) for key, e in kept if not (_is_as_published(e) and _is_whole(e))]
+        with self._lock:
+            for key, entry in damaged:
+                self._entries.pop(key, None)
+                remove_tree(entry.path.parent)
+        return tuple(entry.path for _, entry in damaged)
+
     def entries(self) -> Iterator[CacheEntry]:
         with self._lock:
             return iter([e for e in self._entries.values() if _is_as_published(e)])
@@ -201,6 +212,10 @@ def _known_by_its_bytes(entry: CacheEntry) -> CacheEntry:
     revision = revision_id_by_bytes(entry.identity, entry.info, entry.digest)
     path = entry.path.parent.parent / revision / entry.path.name
     return replace(entry, revision_id=revision, path=path)
+
+
+def _is_whole(entry: CacheEntry) -> bool:
+    return blake3_of(entry.path) == entry.digest
 
 
 def _is_as_published(entry: CacheEntry) -> bool:

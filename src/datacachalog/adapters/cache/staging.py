@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datacachalog.adapters.cache.entries import RECORD
+from datacachalog.adapters.cache.entries import RECORD, is_whole
 from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import (
@@ -125,7 +125,7 @@ class DirectoryStaging:
                 )
             # An OSError is not caught: a good entry, whose path somebody has, must not go for it.
             entry = self._entries.examine(place.key, revision, checked_at)
-            if entry is None or not _is_whole(entry):
+            if entry is None or not is_whole(entry):
                 self._entries.discard(Path(target))  # damaged since it was published
             elif entry.digest == record.digest:
                 return entry  # another process was first
@@ -157,14 +157,6 @@ def _machine() -> str:
     except OSError:
         container = 0  # no Linux
     return f"{os.uname().nodename}.{container}"
-
-
-def _is_whole(entry: CacheEntry) -> bool:
-    """Whether an entry's file holds the bytes that were published; they are all read."""
-    try:
-        return blake3_of(entry.path) == entry.digest
-    except FileNotFoundError:  # somebody has cleared the cache
-        return False
 
 
 def owned_name() -> str:
