@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import (
         CacheEntry,
         Expected,
@@ -179,7 +180,14 @@ class Staging(Protocol):
         """
         ...
 
-    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+    def publish(
+        self,
+        info: ObjectInfo,
+        *,
+        checked_at: datetime,
+        current: bool,
+        checksum: Checksum | None = None,
+    ) -> CacheEntry:
         """Makes the written file an entry, atomically, and returns it.
 
         Where another process has published the same revision already, its entry is returned and
@@ -189,7 +197,8 @@ class Staging(Protocol):
         Raises:
             IntegrityError: the file is not as long as `info` says, or `info.digest` is not that
                 of what `copy_from` wrote. Otherwise `info.digest` is trusted: whoever gave it
-                has read the bytes, and reading them again would cost as much.
+                has read the bytes, and reading them again would cost as much. Or the bytes do
+                not come to `checksum`.
         """
         ...
 
@@ -227,6 +236,10 @@ class CachePort(Protocol):
 
         Paths that were handed out stay readable.
         """
+        ...
+
+    def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
+        """Whether an entry's bytes come to a checksum. They are read where that is not known."""
         ...
 
     def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:

@@ -1,13 +1,19 @@
-"""The digest that every entry of the cache is known by."""
+"""The digest that every entry of the cache is known by, and the checksums that people declare."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from datacachalog.domain.errors import IntegrityError
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from datacachalog.domain.checksum import Checksum
+    from datacachalog.domain.objects import CacheEntry, ObjectInfo
 
 
 def blake3_of(path: Path) -> str:
@@ -18,3 +24,25 @@ def blake3_of(path: Path) -> str:
     child would wait for them for ever.
     """
     return blake3().update_mmap(path).hexdigest()
+
+
+def has_checksum(entry: CacheEntry, checksum: Checksum) -> bool:
+    """Whether an entry's bytes come to a checksum; they are read only where it is not known yet."""
+    if checksum.algorithm == "blake3":
+        return entry.digest == checksum.digest
+    return entry.checksum == checksum or _digest_of(entry.path, checksum) == checksum.digest
+
+
+def refuse_other_bytes(path: Path, digest: str, info: ObjectInfo, checksum: Checksum) -> None:
+    """Raises IntegrityError if a file, whose BLAKE3 is `digest`, does not come to a checksum."""
+    found = digest if checksum.algorithm == "blake3" else _digest_of(path, checksum)
+    if found != checksum.digest:
+        detail = f"{checksum.algorithm}:{found} came, and {checksum} is declared"
+        raise IntegrityError(str(info.uri), detail)
+
+
+def _digest_of(path: Path, checksum: Checksum) -> str:
+    with path.open("rb") as file:
+        if checksum.algorithm == "md5":
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hashlib.file_digest(file, checksum.algorithm).hexdigest()

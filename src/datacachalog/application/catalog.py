@@ -126,6 +126,7 @@ class CoreCatalog:
             OfflineError: it is offline, and not cached.
             StorageError: the store did not give it; `StoragePort` lists the kinds.
             CacheError: the cache is full, or may not be written.
+            IntegrityError: the bytes do not come to the dataset's `checksum`.
             ValueError: `version` and `as_of` are both given, or `as_of` is not aware.
 
         >>> from datacachalog import Catalog, Dataset
@@ -258,12 +259,10 @@ class CoreCatalog:
         Raises:
             ConflictError: the object is not what was expected. Nothing was written.
             LocalFileError: `path` is not a file that can be read.
-            ReadOnlyDatasetError: the catalog says `push: false`.
+            ReadOnlyDatasetError: the catalog says `push: false`, or declares a checksum.
             UnsupportedOperationError: the store cannot promise not to overwrite; `any` still can.
         """
-        dataset = self[name]
-        if not dataset.push:
-            raise ReadOnlyDatasetError(name)
+        dataset = self._pushable(name)
         uri, identity = self._reachable(dataset), self.storage.identity(dataset.source)
         expected = self._expected(expect, name, self.cache.current(identity, uri))
         shown = progress or self._progress
@@ -282,6 +281,14 @@ class CoreCatalog:
             self.cache.forget(identity, uri)
         self._seen[name] = entry.revision
         return PushResult(name, entry)
+
+    def _pushable(self, name: str) -> Dataset:
+        dataset = self[name]
+        if not dataset.push:
+            raise ReadOnlyDatasetError(name)
+        if dataset.checksum is not None:
+            raise ReadOnlyDatasetError(name, f"checksum: {dataset.checksum}")
+        return dataset
 
     def is_stale(self, name: str) -> bool:
         """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.

@@ -7,7 +7,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from datacachalog.application.results import Fetched, Outcome, StaleWarning
-from datacachalog.domain.errors import OfflineError, RemoteChangedError, StorageUnavailableError
+from datacachalog.domain.errors import (
+    IntegrityError,
+    OfflineError,
+    RemoteChangedError,
+    StorageUnavailableError,
+)
 from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
 from datacachalog.domain.objects import NotModified, is_immutable_version
 from datacachalog.domain.versions import version_at
@@ -15,6 +20,7 @@ from datacachalog.domain.versions import version_at
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Revision
     from datacachalog.domain.uri import Uri
@@ -32,6 +38,8 @@ class Fetching:
         self._storage, self._cache, self._clock = storage, cache, clock
         # When stores were last found unreachable, and why.
         self._down: dict[str, tuple[datetime, str]] = {}
+        # Which revisions were found to come to which declared checksums.
+        self._matched: set[tuple[str, Checksum]] = set()
 
     def current(
         self, dataset: Dataset, progress: ProgressPort, *, refresh: bool, offline: bool
@@ -43,7 +51,10 @@ class Fetching:
         """
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         known, begun = self._cache.current(identity, uri), self._clock()
-        if not refresh and dataset.freshness != ALWAYS:
+        if dataset.checksum is not None and known is not None and not refresh:
+            if self._is_as_declared(known, dataset):  # nothing that the store could say changes it
+                return Fetched(dataset.name, Outcome.CACHED, known)
+        elif not refresh and dataset.freshness != ALWAYS:
             plan = plan_fetch(known, dataset.freshness, begun)
             if isinstance(plan, Serve):
                 return Fetched(dataset.name, Outcome.CACHED, plan.entry)
@@ -57,9 +68,17 @@ class Fetching:
             except StorageUnavailableError as failure:
                 self._down[_store(uri)], error = (self._clock(), failure.detail), failure
         known = self._cache.current(identity, uri)
-        if known is None or not will_do:
+        if known is None or not will_do or not self._is_as_declared(known, dataset):
             raise error
         return _stale(dataset.name, known, error)
+
+    def _is_as_declared(self, entry: CacheEntry, dataset: Dataset) -> bool:
+        if dataset.checksum is None or (entry.revision_id, dataset.checksum) in self._matched:
+            return True
+        if not self._cache.matches(entry, dataset.checksum):
+            return False
+        self._matched.add((entry.revision_id, dataset.checksum))
+        return True
 
     def _recent_failure(self, uri: Uri, now: datetime) -> StorageUnavailableError | None:
         """Why its store was not reached a moment ago: not every dataset needs to wait for it."""
@@ -82,7 +101,12 @@ class Fetching:
             # Whoever was here before may have asked the store after we were called: that answer
             # is as good as one of our own. An older one is not: the object may have changed. Nor is
             # one from the future, or that we knew: some clock is wrong.
-            if entry is not None and begun <= entry.checked_at <= self._clock() and entry != known:
+            if (
+                entry is not None
+                and begun <= entry.checked_at <= self._clock()
+                and entry != known
+                and self._is_as_declared(entry, dataset)
+            ):
                 return Fetched(dataset.name, Outcome.UNCHANGED, entry)
             return self._ask(dataset, identity, entry, progress)
 
@@ -98,8 +122,13 @@ class Fetching:
             unless = None if entry is None else entry.revision
             got = self._storage.download(uri, staging.path, unless=unless, progress=transfer)
             if not isinstance(got, NotModified):
-                published = staging.publish(got, checked_at=asked, current=True)
+                published = staging.publish(
+                    got, checked_at=asked, current=True, checksum=dataset.checksum
+                )
                 return Fetched(dataset.name, Outcome.DOWNLOADED, published)
+            if entry is not None and not self._is_as_declared(entry, dataset):
+                detail = f"it is unchanged, and {dataset.checksum} is declared"
+                raise IntegrityError(str(uri), detail)
             confirmed = None if entry is None else self._cache.confirm(entry, asked)
         if confirmed is not None:
             return Fetched(dataset.name, Outcome.UNCHANGED, confirmed)
@@ -115,7 +144,7 @@ class Fetching:
         *,
         offline: bool,
     ) -> Fetched:
-        """One version of the object; what is current stays so."""
+        """One version of the object, of which no checksum is declared; what is current stays so."""
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         if (entry := self._cached_version(identity, dataset, version)) is not None:
             return Fetched(dataset.name, Outcome.CACHED, entry)

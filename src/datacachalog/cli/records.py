@@ -29,6 +29,7 @@ def dataset_record(dataset: Dataset) -> dict[str, JsonValue]:
         "tags": list(dataset.tags),
         "freshness": str(dataset.freshness),
         "on_unreachable": dataset.on_unreachable,
+        "checksum": None if dataset.checksum is None else str(dataset.checksum),
         "push": dataset.push,
     }
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.errors import DatasetNameError, InvalidUriError
 from datacachalog.domain.freshness import ALWAYS, Freshness
 from datacachalog.domain.uri import Uri, without_secrets
@@ -66,7 +67,8 @@ class Dataset:
 
     `push` says whether the object may be replaced through this catalog. `on_unreachable` is what a
     fetch does where the store cannot be reached: `stale` serves the cached copy and warns, `fail`
-    raises.
+    raises. `checksum`, such as `sha256:9f86d0…`, is what the bytes must come to: others are never
+    handed out, and the object may not be pushed.
 
     >>> Dataset("customers", "s3://lake/customers.parquet", freshness="10m").source.authority
     'lake'
@@ -74,7 +76,7 @@ class Dataset:
     Raises:
         DatasetNameError: `name` does not fit the rules of `name_problem`.
         InvalidUriError: `source` is not the address of one object.
-        ValueError: `freshness` or `on_unreachable` is no policy.
+        ValueError: `freshness` or `on_unreachable` is no policy, or `checksum` no checksum.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Dataset:
     freshness: Freshness
     push: bool
     on_unreachable: OnUnreachable
+    checksum: Checksum | None
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class Dataset:
         freshness: str | Freshness = ALWAYS,
         push: bool = True,
         on_unreachable: OnUnreachable = "stale",
+        checksum: str | Checksum | None = None,
     ) -> None:
         if problem := name_problem(name):
             raise DatasetNameError(name, problem)
@@ -109,6 +113,9 @@ class Dataset:
         self._set("freshness", freshness)
         self._set("push", push)
         self._set("on_unreachable", on_unreachable)
+        if isinstance(checksum, str):
+            checksum = _checksum(checksum)
+        self._set("checksum", checksum)
 
     def _set(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)
@@ -123,7 +130,15 @@ class Dataset:
             freshness=self.freshness,
             push=self.push,
             on_unreachable=self.on_unreachable,
+            checksum=self.checksum,
         )
+
+
+def _checksum(text: str) -> Checksum:
+    try:
+        return Checksum.parse(text)
+    except ValueError as error:
+        raise ValueError(f"checksum {error}, not {text!r}") from None
 
 
 def _parsed(source: str | os.PathLike[str] | Uri) -> Uri:

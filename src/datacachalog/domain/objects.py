@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.uri import Uri
 
 
@@ -115,6 +116,8 @@ class CacheEntry:
     digest: str
     mtime_ns: int
     checked_at: datetime
+    checksum: Checksum | None = None
+    """What the bytes were declared to come to when they arrived, and did come to."""
 
     @property
     def revision(self) -> Revision:

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from datacachalog.domain.checksum import LENGTHS
 from datacachalog.domain.dataset import ON_UNREACHABLE, name_problem
 from datacachalog.domain.storage_options import (
     ADDRESSING_STYLES,
@@ -177,6 +178,7 @@ _ON_UNREACHABLE = Key(
     values.on_unreachable,
     {"enum": list(ON_UNREACHABLE)},
 )
+_CHECKSUM = f"^({'|'.join(f'{name}:[0-9A-Fa-f]{{{n}}}' for name, n in LENGTHS.items())})$"
 
 DATASET: Final = Section(
     {
@@ -197,13 +199,19 @@ DATASET: Final = Section(
         ),
         "freshness": _FRESHNESS,
         "on_unreachable": _ON_UNREACHABLE,
+        "checksum": Key(
+            "What the bytes must come to: sha256:, md5: or blake3: and the digits. Others are "
+            "never handed out.",
+            values.checksum,
+            {"type": "string", "pattern": _CHECKSUM},
+        ),
         "push": Key(
             "Whether the object may be replaced through this catalog; true by default.",
             values.flag,
             {"type": "boolean"},
         ),
     },
-    later=frozenset({"checksum", "format", "params"}),
+    later=frozenset({"format", "params"}),
 )
 
 STORAGE_OPTIONS: Final = Section(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.dataset import ON_UNREACHABLE, source_problem
 from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.freshness import Freshness
@@ -163,6 +164,18 @@ def freshness(node: Node, place: Place) -> Freshness | None:
         return None
     try:
         return Freshness.parse(node.text)
+    except ValueError as error:
+        place.wrong(node.line, str(error))
+        return None
+
+
+def checksum(node: Node, place: Place) -> Checksum | None:
+    """What a dataset's bytes come to."""
+    written = text(node, place)
+    if written is None:
+        return None
+    try:
+        return Checksum.parse(written)
     except ValueError as error:
         place.wrong(node.line, str(error))
         return None

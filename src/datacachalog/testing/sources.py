@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.objects import ObjectInfo
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.payloads import digest_of
@@ -43,6 +45,13 @@ def described(data: bytes, uri: Uri = URI, *, version: str | None = None) -> Obj
     )
 
 
+def checksum_of(data: bytes, algorithm: str) -> Checksum:
+    """What `data` comes to."""
+    if algorithm == "blake3":
+        return Checksum(algorithm, digest_of(data))
+    return Checksum(algorithm, hashlib.new(algorithm, data, usedforsecurity=False).hexdigest())
+
+
 def publish(
     cache: CachePort,
     data: bytes,
@@ -51,13 +60,14 @@ def publish(
     into: tuple[str, Uri] = SOURCE,
     at: datetime = NOON,
     current: bool = True,
+    checksum: Checksum | None = None,
 ) -> CacheEntry:
     """Stages `data` and publishes it, described as what it is, or as `info` says."""
     with cache.staging(*into) as staging:
         staging.path.parent.mkdir(parents=True)
         staging.path.write_bytes(data)
         told = info or described(data, into[1])
-        return staging.publish(told, checked_at=at, current=current)
+        return staging.publish(told, checked_at=at, current=current, checksum=checksum)
 
 
 class CacheFixtures:

@@ -20,6 +20,7 @@ from datacachalog.testing.sources import (
     SOURCE,
     URI,
     CacheFixtures,
+    checksum_of,
     described,
     publish,
     source,
@@ -160,6 +161,36 @@ class StagingContract(CacheFixtures):
 
         assert entry == cache.current(*SOURCE)
         assert b"good" == entry.path.read_bytes()
+
+    @pytest.mark.parametrize("algorithm", ["sha256", "md5", "blake3"])
+    def test_bytes_that_come_to_the_checksum_are_published(
+        self, cache: CachePort, algorithm: str
+    ) -> None:
+        checksum = checksum_of(b"good", algorithm)
+
+        entry = publish(cache, b"good", checksum=checksum)
+
+        assert entry == cache.current(*SOURCE)
+        assert cache.matches(entry, checksum)
+
+    @pytest.mark.parametrize("algorithm", ["sha256", "md5", "blake3"])
+    def test_bytes_that_do_not_are_not_published(self, cache: CachePort, algorithm: str) -> None:
+        entry = publish(cache, b"good")
+
+        with pytest.raises(IntegrityError, match=f"{algorithm}:"):
+            publish(cache, b"torn", at=NOON + SECOND, checksum=checksum_of(b"good", algorithm))
+
+        assert [entry] == list(cache.entries())
+        assert entry == cache.current(*SOURCE)
+
+    @pytest.mark.parametrize("algorithm", ["sha256", "md5", "blake3"])
+    def test_a_checksum_that_is_declared_later_is_compared(
+        self, cache: CachePort, algorithm: str
+    ) -> None:
+        entry = publish(cache, b"good")
+
+        assert cache.matches(entry, checksum_of(b"good", algorithm))
+        assert not cache.matches(entry, checksum_of(b"torn", algorithm))
 
     def test_a_copy_is_of_the_same_bytes(self, cache: CachePort, tmp_path: Path) -> None:
         mine, data = tmp_path / "mine", payload(1, 3_000_000)

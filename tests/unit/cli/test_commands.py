@@ -132,6 +132,7 @@ class TestList:
             "tags": ["crm", "daily"],
             "freshness": "always",
             "on_unreachable": "stale",
+            "checksum": None,
             "push": True,
         } == listed[0]
 

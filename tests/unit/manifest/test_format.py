@@ -80,7 +80,7 @@ LATER = [
             f"datasets:\n  a:\n    source: a.csv\n    {key}: x",
             f"5: {key!r} is not supported yet",
         )
-        for key in ("checksum", "format", "params")
+        for key in ("format", "params")
     ),
 ]
 NAMES = "must be letters, digits, '.', '_' or '-', at most 100, and start with a letter or digit"

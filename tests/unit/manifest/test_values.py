@@ -33,6 +33,16 @@ def in_cache(line: str) -> str:
 
 
 DATASET_MISTAKES = [
+    (
+        "checksum: 12",
+        "'checksum' in dataset 'a' must be text, and 12 is a number; put it in quotes",
+    ),
+    ("checksum: sha1:12", "'checksum' in dataset 'a' must be one of sha256:…, md5:…, blake3:…"),
+    (
+        f"checksum: sha256:{'g' * 64}",
+        "'checksum' in dataset 'a' must have 64 hexadecimal digits after 'sha256:'",
+    ),
+    (f"checksum: md5:{'A' * 32}", None),
     ("on_unreachable: true", "'on_unreachable' in dataset 'a' must be stale or fail"),
     ("on_unreachable: [stale]", "'on_unreachable' in dataset 'a' must be stale or fail"),
     ("source:", "'source' in dataset 'a' is empty"),

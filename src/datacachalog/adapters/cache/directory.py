@@ -32,6 +32,7 @@ from datacachalog.adapters.cache.entries import (
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owned_name, owner_is_gone
+from datacachalog.adapters.digest import has_checksum
 from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
 from datacachalog.domain.keys import local_name, source_key
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
 
@@ -175,6 +177,10 @@ class DirectoryCache:
             os.unlink(place.ref)  # noqa: PTH108 - a string, as above
         place.memo = None  # the next ref may be given the same inode
         return had_one
+
+    def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
+        with cache_errors(self.root):
+            return has_checksum(entry, checksum)
 
     def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
         key = self.place(identity, uri).key

@@ -76,6 +76,7 @@ class EntryFolders:
             digest=record.digest,
             mtime_ns=record.mtime_ns,
             checked_at=checked_at or record.checked_at,
+            checksum=record.checksum,
         )
         return entry if _is_as_published(entry) else None
 

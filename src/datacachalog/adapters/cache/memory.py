@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datacachalog.adapters.digest import blake3_of
+from datacachalog.adapters.digest import blake3_of, has_checksum, refuse_other_bytes
 from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
 from datacachalog.domain.keys import local_name, revision_id, revision_id_by_bytes, source_key
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import ObjectInfo
     from datacachalog.domain.uri import Uri
 
@@ -98,6 +99,10 @@ class MemoryCache:
             had_one = self.current(identity, uri) is not None
             self._current.pop(identity, None)
             return had_one
+
+    def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
+        with cache_errors(self.root):
+            return has_checksum(entry, checksum)
 
     def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:  # noqa: ARG002 - the port's
         self._refuse_children()
@@ -179,15 +184,20 @@ class MemoryStaging:
         except OSError as error:
             raise LocalFileError(str(path), error.strerror or str(error)) from error
 
-    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+    def publish(
+        self,
+        info: ObjectInfo,
+        *,
+        checked_at: datetime,
+        current: bool,
+        checksum: Checksum | None = None,
+    ) -> CacheEntry:
         with cache_errors(self.path):
             status = self.path.stat()
             if status.st_size != info.size_bytes:
                 detail = f"{status.st_size} bytes came, {info.size_bytes} were announced"
                 raise IntegrityError(str(info.uri), detail)
-            digest = blake3_of(self.path)
-            if info.digest not in {None, digest}:
-                raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
+            digest = self._checked(info, checksum)
             self.path.chmod(0o444)
             revision = revision_id(self._identity, info, digest)
             home = self._cache.root / "objects" / source_key(self._identity, info.uri) / revision
@@ -199,8 +209,18 @@ class MemoryStaging:
                 digest=digest,
                 mtime_ns=status.st_mtime_ns,
                 checked_at=checked_at,
+                checksum=checksum,
             )
             return self._cache.keep(self.path, entry, current=current)
+
+    def _checked(self, info: ObjectInfo, checksum: Checksum | None) -> str:
+        """The file's BLAKE3, once it is known to be what was announced and declared."""
+        digest = blake3_of(self.path)
+        if info.digest not in {None, digest}:
+            raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
+        if checksum is not None:
+            refuse_other_bytes(self.path, digest, info, checksum)
+        return digest
 
 
 def _remove(root: Path, maker: int) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.objects import ObjectInfo
 from datacachalog.domain.uri import Uri
 
@@ -37,6 +38,7 @@ class Record:
     digest: str
     mtime_ns: int
     checked_at: datetime
+    checksum: Checksum | None = None
 
     def to_json(self) -> str:
         """The record as text, one key a line, for people who look."""
@@ -56,6 +58,7 @@ class Record:
                 "version": info.version,
                 "last_modified": modified,
                 "checked_at": self.checked_at.isoformat(),
+                "checksum": None if self.checksum is None else str(self.checksum),
             },
             separators=(",\n ", ": "),  # `indent` would leave json's fast encoder
         )
@@ -80,6 +83,7 @@ def read_record(path: str) -> Record | None:
             "version": str() | None as version,
             "last_modified": str() | None as modified,
             "checked_at": str(checked),
+            "checksum": str() | None as declared,
         }:
             pass
         case _:
@@ -90,7 +94,8 @@ def read_record(path: str) -> Record | None:
     try:
         when = None if modified is None else _aware(modified)
         info = ObjectInfo(uri, size_bytes, etag, version, when, digest=digest)
-        return Record(identity, file_name, info, digest, mtime_ns, _aware(checked))
+        checksum = None if declared is None else Checksum.parse(declared)
+        return Record(identity, file_name, info, digest, mtime_ns, _aware(checked), checksum)
     except ValueError:
         return None
 

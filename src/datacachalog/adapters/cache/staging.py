@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.cache.entries import RECORD, is_whole
 from datacachalog.adapters.cache.records import Record
-from datacachalog.adapters.digest import blake3_of
+from datacachalog.adapters.digest import blake3_of, refuse_other_bytes
 from datacachalog.adapters.disk import (
     cache_errors,
     copy_whole,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from datacachalog.adapters.cache.entries import EntryFolders
+    from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import ObjectInfo
 
 # The last two: by a file; not at all, because somebody has just cleared the cache.
@@ -84,15 +85,22 @@ class DirectoryStaging:
         except OSError as error:
             raise LocalFileError(str(path), error.strerror or str(error)) from error
 
-    def publish(self, info: ObjectInfo, *, checked_at: datetime, current: bool) -> CacheEntry:
+    def publish(
+        self,
+        info: ObjectInfo,
+        *,
+        checked_at: datetime,
+        current: bool,
+        checksum: Checksum | None = None,
+    ) -> CacheEntry:
         with cache_errors(self._entries.objects), turn_at_the_disk():
-            record = self._seal(info, checked_at)
+            record = self._seal(info, checked_at, checksum)
             entry = self._rename(record, checked_at)
             if current:
                 self._point(entry)
         return entry
 
-    def _seal(self, info: ObjectInfo, checked_at: datetime) -> Record:
+    def _seal(self, info: ObjectInfo, checked_at: datetime, checksum: Checksum | None) -> Record:
         """Checks the file against `info`, makes it read-only, and writes the record beside it."""
         status = os.stat(self.path)  # noqa: PTH116 - see `Place`
         if status.st_size != info.size_bytes:
@@ -101,10 +109,14 @@ class DirectoryStaging:
         digest = self._digest or info.digest or blake3_of(self.path)
         if info.digest not in {None, digest}:
             raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
+        if checksum is not None:
+            refuse_other_bytes(self.path, digest, info, checksum)
         os.chmod(self.path, status.st_mode & 0o444)  # noqa: PTH101 - see `Place`
         sealed = replace(info, digest=digest)
         place, mtime_ns = self._place, status.st_mtime_ns
-        record = Record(place.identity, place.file_name, sealed, digest, mtime_ns, checked_at)
+        record = Record(
+            place.identity, place.file_name, sealed, digest, mtime_ns, checked_at, checksum
+        )
         write_new(f"{self._folder}/{RECORD}", record.to_json())
         return record
 
@@ -122,6 +134,7 @@ class DirectoryStaging:
                     digest=record.digest,
                     mtime_ns=record.mtime_ns,
                     checked_at=checked_at,
+                    checksum=record.checksum,
                 )
             # An OSError is not caught: a good entry, whose path somebody has, must not go for it.
             entry = self._entries.examine(place.key, revision, checked_at)

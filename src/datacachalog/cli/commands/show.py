@@ -38,6 +38,7 @@ def _of_dataset(dataset: Dataset) -> dict[str, Cell]:
         "description": dataset.description,
         "tags": ", ".join(dataset.tags),
         "freshness": str(dataset.freshness),
+        "checksum": None if dataset.checksum is None else str(dataset.checksum),
         "push": "allowed" if dataset.push else "not allowed",
     }
 

@@ -83,11 +83,14 @@ class ReadOnlyDatasetError(CatalogError):
     """The catalog says that this dataset is not to be pushed."""
 
     code = "read-only-dataset"
-    _hint = "its entry in catalog.yaml says 'push: false'"
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(name)
+    def __init__(self, name: str, key: str = "push: false") -> None:
+        self.name, self.key = name, key
+        super().__init__(name, key)
+
+    @property
+    def hint(self) -> str:
+        return f"its entry in catalog.yaml says '{self.key}'"
 
     def __str__(self) -> str:
         return f"dataset {self.name!r} may not be pushed"
