@@ -30,7 +30,12 @@ def has_checksum(entry: CacheEntry, checksum: Checksum) -> bool:
     """Whether an entry's bytes come to a checksum; they are read only where it is not known yet."""
     if checksum.algorithm == "blake3":
         return entry.digest == checksum.digest
-    return entry.checksum == checksum or _digest_of(entry.path, checksum) == checksum.digest
+    if entry.checksum == checksum:
+        return True
+    try:
+        return _digest_of(entry.path, checksum) == checksum.digest
+    except FileNotFoundError:  # somebody has cleared the cache
+        return False
 
 
 def refuse_other_bytes(path: Path, digest: str, info: ObjectInfo, checksum: Checksum) -> None:

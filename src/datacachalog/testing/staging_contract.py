@@ -192,6 +192,12 @@ class StagingContract(CacheFixtures):
         assert cache.matches(entry, checksum_of(b"good", algorithm))
         assert not cache.matches(entry, checksum_of(b"torn", algorithm))
 
+    def test_what_was_cleared_meanwhile_comes_to_nothing(self, cache: CachePort) -> None:
+        entry = publish(cache, b"good")
+        cache.clear()
+
+        assert not cache.matches(entry, checksum_of(b"good", "sha256"))
+
     def test_a_copy_is_of_the_same_bytes(self, cache: CachePort, tmp_path: Path) -> None:
         mine, data = tmp_path / "mine", payload(1, 3_000_000)
         mine.write_bytes(data)

@@ -183,9 +183,9 @@ class DirectoryCache:
             return has_checksum(entry, checksum)
 
     def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
-        key = self.place(identity, uri).key
+        place = self.place(identity, uri)
         with cache_errors(self.root):
-            return tuple(self._entries.remove_damaged(key))
+            return tuple(self._entries.remove_damaged(place.key, place.file_name))
 
     def entries(self) -> Iterator[CacheEntry]:
         with cache_errors(self.root):

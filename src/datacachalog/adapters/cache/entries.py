@@ -80,8 +80,8 @@ class EntryFolders:
         )
         return entry if _is_as_published(entry) else None
 
-    def remove_damaged(self, key: str) -> Iterator[Path]:
-        """Discards the entries of one source that are not as published; where they were.
+    def remove_damaged(self, key: str, file_name: str) -> Iterator[Path]:
+        """Discards the entries of one source that are not as published; where their files were.
 
         Raises:
             OSError: the system failed to read one, so there may be nothing wrong with it.
@@ -91,7 +91,7 @@ class EntryFolders:
             if entry is None or not is_whole(entry):
                 folder = self.objects / key / revision
                 self.discard(folder)
-                yield folder / "?" if entry is None else entry.path
+                yield folder / file_name
 
     def discard(self, folder: Path) -> None:
         """Takes a folder out of sight in one step, then removes it."""
