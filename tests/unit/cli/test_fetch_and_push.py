@@ -18,6 +18,15 @@ class TestFetch:
         assert (0, "") == (code, stderr)
         assert "id\n1\n2\n" == Path(stdout.removesuffix("\n")).read_text()
 
+    def test_nobody_asks_offline(self, project, catalog):
+        code, stdout, stderr = catalog("fetch", "customers", "--offline", "--refresh")
+
+        assert (2, "") == (code, stdout)
+        assert "--refresh and --offline exclude each other" in stderr
+
+    def test_files_are_read_offline(self, project, catalog):
+        assert 0 == catalog("fetch", "customers", "--offline").code
+
     def test_paths_come_in_the_order_asked_and_as_often(self, project, catalog):
         lines = catalog("fetch", "sales", "customers", "sales").stdout.splitlines()
 
