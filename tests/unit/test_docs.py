@@ -127,6 +127,19 @@ def test_the_examples_in_a_module_run(name, tmp_path, monkeypatch):
     assert 0 == failed
 
 
+def test_every_promise_names_tests_that_are_there():
+    """A paragraph of the promises begins with its words in bold."""
+    promised, _, rest = text_of("docs/concepts/guarantees.md").partition("## Which tests keep them")
+    named = re.findall(r"`((?:tests|src)/[\w/]+\.py)::(test_\w+)`", rest)
+
+    assert len(named) >= len(re.findall(r"^\*\*", promised, re.MULTILINE)) > 10
+    shipped = Path(datacachalog.__file__).parent
+    for file, name in named:
+        inside = file.removeprefix("src/datacachalog/")
+        path = ROOT / file if inside == file else shipped / inside
+        assert f"def {name}(" in path.read_text(), f"{file}::{name}"
+
+
 # --- the set-up commands
 
 
