@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from datacachalog import CachePermissionError, Catalog, Dataset, LocalFileError, ObjectInfo, Uri
 from datacachalog.adapters.cache.directory import DirectoryCache
-from datacachalog.adapters.cache.staging import owner_is_gone
+from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.storage.filesystem import FilesystemStorage
 URI = Uri("s3", "lake", "customers/customers.parquet")
 SOURCE = ("https://store.example s3://lake/customers/customers.parquet", URI)

@@ -30,8 +30,9 @@ from datacachalog.adapters.cache.entries import (
     names_in,
 )
 from datacachalog.adapters.cache.locks import exclusive
+from datacachalog.adapters.cache.owners import is_left_behind, owned_name
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
-from datacachalog.adapters.cache.staging import DirectoryStaging, Place, owned_name, owner_is_gone
+from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
 from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
 from datacachalog.domain.keys import local_name, source_key
@@ -113,9 +114,9 @@ class DirectoryCache:
     def _sweep(self) -> None:
         """Removes what killed processes were at; nobody else would, and it may be large."""
         with contextlib.suppress(OSError):  # another user's
-            for name in names_in(self.partial):
-                if owner_is_gone(name):
-                    remove_tree(self.partial / name)
+            for path in map(self.partial.joinpath, names_in(self.partial)):
+                if is_left_behind(path):
+                    remove_tree(path)
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):
@@ -206,7 +207,8 @@ class DirectoryCache:
             for key in names_in(self.refs):
                 (self.refs / key).unlink(missing_ok=True)
             self._places.clear()
-            left = [self.partial / name for name in names_in(self.partial) if owner_is_gone(name)]
+            unfinished = map(self.partial.joinpath, names_in(self.partial))
+            left = [path for path in unfinished if is_left_behind(path)]
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
                 freed += bytes_below(folder)
                 self._entries.discard(folder)

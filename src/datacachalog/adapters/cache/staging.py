@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.cache.entries import RECORD, is_whole
+from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of, refuse_other_bytes
 from datacachalog.adapters.disk import (
@@ -160,32 +160,3 @@ class DirectoryStaging:
             return False
         self._is_published = True
         return True
-
-
-@cache
-def _machine() -> str:
-    """This machine's name, and the number of the container that process ids here are of."""
-    try:
-        container = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 - no path is needed
-    except OSError:
-        container = 0  # no Linux
-    return f"{os.uname().nodename}.{container}"
-
-
-def owned_name() -> str:
-    """A new name that tells its process: what a killed one leaves can be told from live work."""
-    return f"{_machine()}.{os.getpid()}.{os.urandom(6).hex()}"
-
-
-def owner_is_gone(name: str) -> bool:
-    """Whether what has this name was left behind by a process of this machine that is dead."""
-    host, _, rest = name.rpartition(".")[0].rpartition(".")
-    if host != _machine() or not rest.isdecimal():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
 
 from datacachalog.adapters.cache.directory import DirectoryCache
-from datacachalog.adapters.cache.staging import owned_name, owner_is_gone
+from datacachalog.adapters.cache.owners import owned_name, owner_is_gone
 from datacachalog.domain.errors import CacheFullError
 from datacachalog.testing.payloads import payload, seed_of
 from datacachalog.testing.sources import NOON, SECOND, SOURCE, described, publish
@@ -292,6 +293,18 @@ class TestAbandonedStagings:
         cache.clear()
 
         assert [] == list(cache.trash.iterdir())
+
+    @pytest.mark.parametrize(("age_days", "stays"), [(6, True), (8, False)])
+    def test_what_nobody_has_written_to_for_a_week_goes(self, cache, left, age_days, stays):
+        """Of another machine, or of this one before it was started anew."""
+        folder = left("other-machine.4.5.999999.abc")
+        then = time.time() - age_days * 24 * 3600
+        for path in (folder / "half", folder):
+            os.utime(path, (then, then))
+
+        cache.staging(*SOURCE)
+
+        assert stays == folder.exists()
 
     def test_those_of_the_living_stay(self, cache, left):
         mine, elsewhere = left(named(os.getpid())), left("other-machine.4.999999.abc")

@@ -13,7 +13,8 @@ import pytest
 
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import EntryFolders
-from datacachalog.adapters.cache.staging import DirectoryStaging, _machine
+from datacachalog.adapters.cache.owners import _machine
+from datacachalog.adapters.cache.staging import DirectoryStaging
 from datacachalog.domain.errors import CacheError
 from datacachalog.testing.sources import NOON, SOURCE, described
 
@@ -120,9 +121,9 @@ def test_a_cache_whose_folders_are_on_two_disks_is_told(cache, stage):
 
 
 def test_a_system_without_containers_has_names_too(monkeypatch):
-    def refuse(path):
+    def refuse(path, **_):
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
 
-    assert f"{os.uname().nodename}.0" == _machine.__wrapped__()
+    assert f"{os.uname().nodename}.0." == _machine.__wrapped__()
