@@ -15,6 +15,7 @@ from datacachalog import (
     DatacachalogError,
     Outcome,
     RemoteChangedError,
+    StaleWarning,
     State,
     StorageUnavailableError,
 )
@@ -271,7 +272,9 @@ class TestWebPages:
         remote.proxy.hook = login
 
         with pytest.raises(StorageUnavailableError, match="not one of an S3 server"):
-            catalog.fetch("customers")
+            catalog.fetch("customers", refresh=True)
+        with pytest.warns(StaleWarning, match="not one of an S3 server"):
+            assert path == catalog.fetch("customers")
 
         assert 1 == seed_of(path.read_bytes())
         assert [State.UNKNOWN] == [status.state for status in catalog.status()]

@@ -20,6 +20,7 @@ from datacachalog import (
     Dataset,
     NotAnObjectError,
     ObjectNotFoundError,
+    StaleWarning,
     State,
     StorageAccessError,
     StorageUnavailableError,
@@ -346,7 +347,9 @@ class TestUnreachable:
         monkeypatch.setattr(remote.proxy, "hook", lambda _: Script(reply=Reply(503)))
         catalog = remote.catalog(cache_dir)
 
-        error, _ = failure(lambda: catalog.fetch("customers"))
+        error, _ = failure(lambda: catalog.fetch("customers", refresh=True))
+        with pytest.warns(StaleWarning, match="503"):
+            assert path == catalog.fetch("customers")
         (status,) = catalog.status()
 
         assert StorageUnavailableError is type(error)

@@ -113,6 +113,7 @@ class WritingContract(StorageFixtures):
 
     def test_nobody_sees_a_part_of_an_upload(self, storage: StoragePort, place: Place) -> None:
         uri, path = place.uri("a"), place.file(payload(1, self.big_bytes))
+        place.put("beside", b"1")  # so that there is a bucket to list, where they are made
         done = threading.Event()
         seen: set[int] = set()
 

@@ -142,7 +142,11 @@ class BotoSource:
         """See `PartSource`."""
         with _asked(self.uri, self.version):
             answer = self.client.get_object(**_place(self.uri, self.version))
-        info = _info(self.uri, answer, answer["ContentLength"], self.version)
+        try:
+            info = _info(self.uri, answer, answer["ContentLength"], self.version)
+        except StorageError:
+            answer["Body"].close()
+            raise
         return info, self._blocks(answer["Body"])
 
     def _blocks(self, stream: Any) -> Iterator[Buffer]:

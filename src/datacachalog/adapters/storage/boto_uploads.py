@@ -131,9 +131,9 @@ class BotoUploads:
         condition: Condition = {} if found.etag is None else {"IfMatch": found.etag}
         try:
             with translated(uri), path.open("rb") as file:
-                body = self.client.get_object(Bucket=self._bucket, Key=uri.path, **condition)
-                blocks = body["Body"].iter_chunks(_MIB)
-                return all(block == file.read(len(block)) for block in blocks)
+                answer = self.client.get_object(Bucket=self._bucket, Key=uri.path, **condition)
+                with contextlib.closing(answer["Body"]) as body:
+                    return all(block == file.read(len(block)) for block in body.iter_chunks(_MIB))
         except ConflictError:  # it is another one by now
             return False
 
