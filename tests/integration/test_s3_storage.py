@@ -66,16 +66,6 @@ class TestS3StorageOnMoto(S3Contract):
     # One request still takes it: moto does not heed the condition of a multipart upload.
     big_bytes = 12 * 1024 * 1024 + 7
 
-    @pytest.mark.parametrize("size_bytes", [1000])
-    def test_of_many_first_uploads_one_wins(self, storage, place, size_bytes):
-        """Only of small ones: moto checks the condition before it reads the body."""
-        super().test_of_many_first_uploads_one_wins(storage, place, size_bytes)
-
-    @pytest.mark.parametrize("size_bytes", [1000])
-    def test_of_many_uploads_onto_one_revision_one_wins(self, storage, place, size_bytes):
-        """Only of small ones, for the same reason."""
-        super().test_of_many_uploads_onto_one_revision_one_wins(storage, place, size_bytes)
-
     @pytest.fixture
     def server(self, moto_s3):
         return moto_s3

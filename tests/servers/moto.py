@@ -1,6 +1,6 @@
 """moto: a fake of S3 that keeps versions and takes objects of any name.
 
-One process serialises everything it does, so it shows no races; SeaweedFS does.
+Its writes happen one at a time, so it shows no races; SeaweedFS does.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.servers.processes import ServerDidNotStartError, ServerProcess
 from tests.servers.s3 import S3Server
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Self
 
 
+_SCRIPT = Path(__file__).with_name("serialised_moto.py")
 _ADDRESS = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
 
 
@@ -29,7 +30,7 @@ class MotoServer(S3Server):
 
     @classmethod
     def _launch(cls, data: Path, access_key: str) -> Self:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+        command = [sys.executable, "-P", str(_SCRIPT)]  # beside it is another moto.py
         process = ServerProcess(
             command, folder=data, environment={"HOME": str(data)}, log=data / "log.txt"
         )

@@ -10,24 +10,14 @@ import importlib
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from datacachalog.application.batch import for_each, works_elsewhere
-from datacachalog.application.fetching import Fetching, refusal_offline
-from datacachalog.application.results import DatasetStatus, Integrity, PushResult, State, Verified
-from datacachalog.domain.errors import (
-    CacheError,
-    DatacachalogError,
-    DatasetNameError,
-    DatasetNotFoundError,
-    FetchAllError,
-    ReadOnlyDatasetError,
-)
-from datacachalog.domain.objects import (
-    ABSENT,
-    ANY,
-    Revision,
-)
+from datacachalog.application.examining import Examining
+from datacachalog.application.fetching import Fetching, refuse_offline
+from datacachalog.application.pushing import Pushing, refuse_read_only
+from datacachalog.application.results import State
+from datacachalog.domain.errors import DatasetNameError, DatasetNotFoundError, FetchAllError
 from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
@@ -35,13 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
 
-    from datacachalog.application.results import Fetched
+    from datacachalog.application.pushing import Expect
+    from datacachalog.application.results import DatasetStatus, Fetched, PushResult, Verified
     from datacachalog.domain.dataset import Dataset
-    from datacachalog.domain.objects import CacheEntry, Expected, ObjectInfo
-    from datacachalog.domain.uri import Uri
+    from datacachalog.domain.objects import ObjectInfo, Revision
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
-
-Expect: TypeAlias = "Literal['cached', 'absent', 'any'] | Revision"
 
 
 class CoreCatalog:
@@ -69,8 +57,9 @@ class CoreCatalog:
         self.storage = storage
         self.cache = cache
         self.offline = offline
-        self._clock = clock
         self._fetching = Fetching(storage, cache, clock)
+        self._pushing = Pushing(storage, cache, clock)
+        self._examining = Examining(storage, cache)
         self._progress = progress or SilentProgress()
         # What each dataset's latest fetch or push here was of: others may move the cache on.
         self._seen: dict[str, Revision] = {}
@@ -262,33 +251,12 @@ class CoreCatalog:
             ReadOnlyDatasetError: the catalog says `push: false`, or declares a checksum.
             UnsupportedOperationError: the store cannot promise not to overwrite; `any` still can.
         """
-        dataset = self._pushable(name)
-        uri, identity = self._reachable(dataset), self.storage.identity(dataset.source)
-        expected = self._expected(expect, name, self.cache.current(identity, uri))
-        shown = progress or self._progress
-        with self.cache.staging(identity, uri) as staging, shown.transfer(name) as transfer:
-            staging.copy_from(Path(path))
-            asked = self._clock()
-            info = self.storage.upload(staging.path, uri, expect=expected, progress=transfer)
-            try:
-                entry = staging.publish(info, checked_at=asked, current=True)
-            except CacheError as error:
-                error.add_note(f"{name!r} was pushed; only its copy in the cache was not kept")
-                raise
-        now = self.cache.current(identity, uri)
-        if now is not None and now.revision_id != entry.revision_id:
-            # Another process asked while the upload ran. Which came first only the store knows.
-            self.cache.forget(identity, uri)
-        self._seen[name] = entry.revision
-        return PushResult(name, entry)
-
-    def _pushable(self, name: str) -> Dataset:
-        dataset = self[name]
-        if not dataset.push:
-            raise ReadOnlyDatasetError(name)
-        if dataset.checksum is not None:
-            raise ReadOnlyDatasetError(name, f"checksum: {dataset.checksum}")
-        return dataset
+        dataset, shown = self[name], progress or self._progress
+        refuse_read_only(dataset)
+        refuse_offline(dataset.source, offline=self.offline)
+        result = self._pushing.push(dataset, Path(path), expect, self._seen.get(name), shown)
+        self._seen[name] = result.entry.revision
+        return result
 
     def is_stale(self, name: str) -> bool:
         """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.
@@ -319,29 +287,15 @@ class CoreCatalog:
         an unknown name raises.
         """
         wanted = tuple(self[name].name for name in self._all_or(names))
-        results, _ = for_each(partial(self._verify, repair=repair), wanted)
+        mend = (lambda name: self.obtain(name).entry) if repair else None
+        results, _ = for_each(lambda name: self._examining.verify(self[name], mend), wanted)
         return tuple(results[name] for name in wanted)
-
-    def _verify(self, name: str, *, repair: bool) -> Verified:
-        source = self[name].source
-        damaged: tuple[Path, ...] = ()
-        try:
-            identity = self.storage.identity(source)
-            damaged = self.cache.remove_damaged(identity, source)
-            entry = self.cache.current(identity, source)
-            if not damaged:
-                found = Integrity.ABSENT if entry is None else Integrity.INTACT
-                return Verified(name, found, entry, (), None)
-            if repair:
-                entry = self.obtain(name).entry
-        except DatacachalogError as error:
-            return Verified(name, Integrity.DAMAGED, None, damaged, error)
-        state = Integrity.REPAIRED if repair else Integrity.DAMAGED
-        return Verified(name, state, entry, damaged, None)
 
     def versions(self, name: str) -> tuple[ObjectInfo, ...]:
         """Every version of the dataset's object that its store keeps, newest first."""
-        return tuple(self.storage.versions(self._reachable(self[name])))
+        source = self[name].source
+        refuse_offline(source, offline=self.offline)
+        return tuple(self.storage.versions(source))
 
     def invalidate(self, name: str) -> bool:
         """Has the next fetch download the dataset anew; whether a copy was current.
@@ -351,40 +305,10 @@ class CoreCatalog:
         source = self[name].source
         return self.cache.forget(self.storage.identity(source), source)
 
-    def _reachable(self, dataset: Dataset) -> Uri:
-        if self.offline and (error := refusal_offline(dataset.source)):
-            raise error
-        return dataset.source
+    def _status_of(self, name: str) -> DatasetStatus:
+        return self._examining.status(self[name], offline=self.offline)
 
     def _all_or(self, names: Iterable[str] | None) -> Iterable[str]:
         if isinstance(names, str):
             raise TypeError(f"names must be several, such as [{names!r}], not one str")
         return self if names is None else names
-
-    def _expected(self, expect: Expect, name: str, entry: CacheEntry | None) -> Expected:
-        if isinstance(expect, Revision):
-            return expect
-        match expect:
-            case "any":
-                return ANY
-            case "absent":
-                return ABSENT
-            case "cached":
-                known = ABSENT if entry is None else entry.revision
-                return self._seen.get(name, known)
-        raise ValueError(f"expect must be 'cached', 'absent', 'any' or a Revision, not {expect!r}")
-
-    def _status_of(self, name: str) -> DatasetStatus:
-        source, entry = self[name].source, None
-        try:
-            entry = self.cache.current(self.storage.identity(source), source)
-            remote = self.storage.stat(self._reachable(self[name]))
-        except DatacachalogError as error:
-            return DatasetStatus(name, State.UNKNOWN, source, entry, None, error)
-        if entry is None:
-            state = State.ABSENT
-        elif entry.revision.same_bytes(remote.revision):
-            state = State.CURRENT
-        else:
-            state = State.STALE
-        return DatasetStatus(name, state, source, entry, remote, None)

@@ -59,7 +59,7 @@ class Fetching:
             if isinstance(plan, Serve):
                 return Fetched(dataset.name, Outcome.CACHED, plan.entry)
         will_do = not refresh and (offline or dataset.on_unreachable == "stale")
-        error: StorageUnavailableError | None = refusal_offline(uri) if offline else None
+        error: StorageUnavailableError | None = _refusal_offline(uri) if offline else None
         if error is None and will_do and known is not None:
             error = self._recent_failure(uri, begun)
         if error is None:
@@ -148,8 +148,7 @@ class Fetching:
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         if (entry := self._cached_version(identity, dataset, version)) is not None:
             return Fetched(dataset.name, Outcome.CACHED, entry)
-        if offline and (error := refusal_offline(uri)):
-            raise error
+        refuse_offline(uri, offline=offline)
         with self._cache.alone(identity, uri, _LOCK_WAIT):
             if (entry := self._cached_version(identity, dataset, version)) is not None:
                 return Fetched(dataset.name, Outcome.CACHED, entry)
@@ -174,8 +173,7 @@ class Fetching:
         self, dataset: Dataset, as_of: datetime, progress: ProgressPort, *, offline: bool
     ) -> Fetched:
         """The version that was current at a time."""
-        if offline and (error := refusal_offline(dataset.source)):
-            raise error
+        refuse_offline(dataset.source, offline=offline)
         chosen = version_at(dataset.source, self._storage.versions(dataset.source), as_of)
         if chosen.version is not None:
             return self.version(dataset, chosen.version, progress, chosen.revision, offline=offline)
@@ -186,7 +184,13 @@ class Fetching:
         return fetched
 
 
-def refusal_offline(uri: Uri) -> OfflineError | None:
+def refuse_offline(uri: Uri, *, offline: bool) -> None:
+    """Raises `OfflineError` where a store that is reached by a network would be asked offline."""
+    if offline and (error := _refusal_offline(uri)):
+        raise error
+
+
+def _refusal_offline(uri: Uri) -> OfflineError | None:
     """Why this may not be asked for offline; nothing is wrong with what is on this machine."""
     return None if uri.scheme == "file" else OfflineError(str(uri))
 
