@@ -7,6 +7,8 @@
 """
 
 from datacachalog.application.results import (
+    CacheSizeWarning,
+    Collected,
     DatasetStatus,
     Fetched,
     Integrity,
@@ -55,10 +57,12 @@ __all__ = [
     "CacheError",
     "CacheFullError",
     "CachePermissionError",
+    "CacheSizeWarning",
     "Catalog",
     "CatalogError",
     "CatalogInvalidError",
     "CatalogNotFoundError",
+    "Collected",
     "ConflictError",
     "DatacachalogError",
     "Dataset",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,9 +19,11 @@ from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.storage.registry import ENTRY_POINTS, StorageSettings, storage_of
 from datacachalog.application.catalog import CoreCatalog
 from datacachalog.domain.errors import UnsupportedSchemeError
+from datacachalog.domain.housekeeping import Bounds
+from datacachalog.domain.sizes import MinFree, parse_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.storage_options import StorageOptions
@@ -30,12 +33,26 @@ if TYPE_CHECKING:
 _BUILT_IN = {"file", "s3"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """What a catalog is made of; it can be pickled where its parts can."""
+
+    datasets: Sequence[Dataset]
+    cache_dir: Path
+    bounds: Bounds
+    storage: StoragePort | None = None
+    cache: CachePort | None = None
+    options: Mapping[str, StorageOptions] = field(default_factory=dict)
+    file: Path | None = None
+
+
 class Catalog(CoreCatalog):
     """Named datasets, fetched through a cache on this machine. Threads and processes may share one.
 
     Made from a list of datasets, or by `Catalog.open` from a `catalog.yaml`. `cache_dir` comes
     before the environment's `DATACACHALOG_CACHE_DIR` and the user's cache folder; relative paths
-    start at the current folder.
+    start at the current folder. `max_size` is what the cache may take, in bytes or as `20GB`, and
+    `min_free` what its disk keeps free, as `5%` or a size.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -45,6 +62,7 @@ class Catalog(CoreCatalog):
     Raises:
         DatasetNameError: two datasets have one name.
         UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
+        ValueError: `max_size` or `min_free` is no size.
     """
 
     def __init__(
@@ -54,48 +72,38 @@ class Catalog(CoreCatalog):
         cache_dir: str | os.PathLike[str] | None = None,
         storage: StoragePort | None = None,
         cache: CachePort | None = None,
+        max_size: int | str | None = None,
+        min_free: int | str = "5%",
     ) -> None:
         here = Path.cwd()
         found = [dataset.starting_at(here) for dataset in datasets]
         for source in (dataset.source for dataset in found if storage is None):
             if not serves(source.scheme):
                 raise UnsupportedSchemeError(str(source), "built in: file://, s3://")
-        self._build(
+        recipe = _Recipe(
             found,
-            cache_dir=config.cache_dir(cache_dir, os.environ, None),
+            config.cache_dir(cache_dir, os.environ, None),
+            Bounds(
+                None if max_size is None else parse_bytes(str(max_size)),
+                MinFree.parse(str(min_free)),
+            ),
             storage=storage,
             cache=cache,
         )
+        self._build(recipe)
 
-    def _build(
-        self,
-        datasets: list[Dataset],
-        *,
-        cache_dir: Path,
-        storage: StoragePort | None = None,
-        cache: CachePort | None = None,
-        options: Mapping[str, StorageOptions] | None = None,
-        file: Path | None = None,
-        offline: bool | None = None,
-    ) -> None:
-        self.file = file
-        self._recipe = {
-            "datasets": datasets,
-            "cache_dir": cache_dir,
-            "storage": storage,
-            "cache": cache,
-            "options": options,
-            "file": file,
-        }
-        verdicts = None if cache else cache_dir / "v1" / "servers"
-        settings = StorageSettings(options or {}, dict(os.environ), verdicts)
+    def _build(self, recipe: _Recipe, *, offline: bool | None = None) -> None:
+        self.file, self._recipe = recipe.file, recipe
+        verdicts = None if recipe.cache else recipe.cache_dir / "v1" / "servers"
+        settings = StorageSettings(recipe.options, dict(os.environ), verdicts)
         super().__init__(
-            datasets,
-            storage=storage or storage_of(settings),
-            cache=cache or DirectoryCache(cache_dir),
+            recipe.datasets,
+            storage=recipe.storage or storage_of(settings),
+            cache=recipe.cache or DirectoryCache(recipe.cache_dir),
             clock=_now,
             progress=AutomaticProgress(_is_watched),
             offline=config.is_offline(os.environ) if offline is None else offline,
+            bounds=recipe.bounds,
         )
 
     @classmethod
@@ -119,12 +127,14 @@ class Catalog(CoreCatalog):
         manifest = importlib.import_module("datacachalog.manifest")
         declared: Manifest = manifest.load(file, os.environ, serves)
         catalog = cls.__new__(cls)
-        catalog._build(  # noqa: SLF001 - our own class
-            list(declared.datasets),
-            cache_dir=config.cache_dir(cache_dir, os.environ, declared.cache_dir),
+        recipe = _Recipe(
+            declared.datasets,
+            config.cache_dir(cache_dir, os.environ, declared.cache_dir),
+            declared.bounds,
             options=declared.storage,
             file=declared.file,
         )
+        catalog._build(recipe)  # noqa: SLF001 - our own class
         return catalog
 
     @property
@@ -138,7 +148,7 @@ class Catalog(CoreCatalog):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Clients, locks and displays do not travel to other processes: each builds its own.
-        return _rebuilt, (type(self), {**self._recipe, "offline": self.offline})
+        return _rebuilt, (type(self), self._recipe, self.offline)
 
 
 def serves(scheme: str) -> bool:
@@ -154,9 +164,9 @@ def serves(scheme: str) -> bool:
     return bool(metadata.entry_points(group=ENTRY_POINTS, name=scheme))
 
 
-def _rebuilt(kind: type[Catalog], recipe: dict[str, Any]) -> Catalog:
+def _rebuilt(kind: type[Catalog], recipe: _Recipe, offline: bool) -> Catalog:  # noqa: FBT001 - pickle's way
     catalog = kind.__new__(kind)
-    catalog._build(**recipe)  # noqa: SLF001 - our own class
+    catalog._build(recipe, offline=offline)  # noqa: SLF001 - our own class
     return catalog
 
 

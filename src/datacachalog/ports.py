@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from datacachalog.domain.objects import ANY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from datacachalog.domain.checksum import Checksum
+    from datacachalog.domain.housekeeping import Space, Usage
     from datacachalog.domain.objects import (
         CacheEntry,
         Expected,
@@ -251,6 +252,42 @@ class CachePort(Protocol):
 
     def entries(self) -> Iterator[CacheEntry]:
         """Every readable entry, of every source, in no order."""
+        ...
+
+    def hold(self, entry: CacheEntry) -> bool:
+        """Notes that this process hands out the entry's path; False where it is gone by now.
+
+        It counts as used now, exact to ten minutes. No other process's `remove` takes it while
+        this one lives: for a day, and as long as it is the latest that this process has of its
+        source.
+        """
+        ...
+
+    def pin(self, entry: CacheEntry) -> AbstractContextManager[bool]:
+        """Keeps the entry from every `remove` until the context ends; gives False if it is gone."""
+        ...
+
+    def usages(self) -> Iterator[Usage]:
+        """What `entries` gives, and who may still want it."""
+        ...
+
+    def remove(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
+        """Removes those of the entries that nobody has pinned; which these were.
+
+        Files that are open stay readable. What this process has only handed out is removed.
+        """
+        ...
+
+    def sweep(self, *, dry_run: bool = False) -> int:
+        """Removes what dead processes have left; the bytes of it. `dry_run` only counts them."""
+        ...
+
+    def size_bytes(self) -> int:
+        """The bytes of all entries; cheaper than to sum up `entries`."""
+        ...
+
+    def space(self) -> Space:
+        """What the disk that it is on has left."""
         ...
 
     def clear(self) -> int:

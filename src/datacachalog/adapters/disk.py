@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import blake3
 
 from datacachalog.domain.errors import CacheError, CacheFullError, CachePermissionError
+from datacachalog.domain.housekeeping import Space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +121,14 @@ def write_at(fd: int, data: Buffer, offset: int) -> None:
     while view:
         written = os.pwrite(fd, view, offset)
         view, offset = view[written:], offset + written
+
+
+def space_at(folder: Path) -> Space:
+    """What the disk has left that a folder is on, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
 class SourceChangedError(OSError):

@@ -7,29 +7,50 @@ choosing adapters is not here but in `datacachalog.bootstrap`.
 from __future__ import annotations
 
 import importlib
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from datacachalog.application.batch import for_each, works_elsewhere
 from datacachalog.application.examining import Examining
 from datacachalog.application.fetching import Fetching, refuse_offline
+from datacachalog.application.housekeeping import Housekeeping
 from datacachalog.application.pushing import Pushing, refuse_read_only
-from datacachalog.application.results import State
+from datacachalog.application.results import Outcome, State
 from datacachalog.domain.errors import DatasetNameError, DatasetNotFoundError, FetchAllError
+from datacachalog.domain.housekeeping import NO_BOUNDS
+from datacachalog.domain.sizes import parse_bytes
 from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
+    from datetime import datetime, timedelta
 
     from datacachalog.application.pushing import Expect
-    from datacachalog.application.results import DatasetStatus, Fetched, PushResult, Verified
+    from datacachalog.application.results import (
+        Collected,
+        DatasetStatus,
+        Fetched,
+        PushResult,
+        Verified,
+    )
     from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.housekeeping import Bounds
     from datacachalog.domain.objects import ObjectInfo, Revision
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
+
+
+class FetchOptions(TypedDict, total=False):
+    """The options of `Catalog.fetch`, which its relatives have too."""
+
+    version: str | None
+    as_of: datetime | None
+    refresh: bool
+    offline: bool | None
+    progress: ProgressPort | None
 
 
 class CoreCatalog:
@@ -48,6 +69,7 @@ class CoreCatalog:
         clock: Clock,
         progress: ProgressPort | None = None,
         offline: bool = False,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
         self._datasets: dict[str, Dataset] = {}
         for dataset in datasets:
@@ -59,6 +81,7 @@ class CoreCatalog:
         self.offline = offline
         self._fetching = Fetching(storage, cache, clock)
         self._pushing = Pushing(storage, cache, clock)
+        self._housekeeping = Housekeeping(cache, clock, bounds)
         self._examining = Examining(storage, cache)
         self._progress = progress or SilentProgress()
         # What each dataset's latest fetch or push here was of: others may move the cache on.
@@ -144,34 +167,7 @@ class CoreCatalog:
         progress: ProgressPort | None = None,
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
-        dataset, alone = self[name], self.offline if offline is None else offline
-        shown = progress or self._progress
-        if as_of is not None:
-            if version is not None:
-                raise ValueError("give version or as_of, not both")
-            if not isinstance(as_of, datetime):
-                raise TypeError(f"as_of must be a datetime with a timezone, not {as_of!r}")
-            if as_of.tzinfo is None:
-                raise ValueError("as_of must be aware: give it a timezone")
-            return self._fetching.as_of(dataset, as_of, shown, offline=alone)
-        if version is not None:
-            return self._fetching.version(dataset, version, shown, offline=alone)
-        fetched = self._fetching.current(dataset, shown, refresh=refresh, offline=alone)
-        self._seen[name] = fetched.entry.revision
-        return fetched
-
-    def files(
-        self,
-        name: str,
-        *,
-        version: str | None = None,
-        as_of: datetime | None = None,
-        refresh: bool = False,
-        offline: bool | None = None,
-        progress: ProgressPort | None = None,
-    ) -> tuple[Path, ...]:
-        """The local files of a dataset; options and errors are those of `fetch`."""
-        path = self.fetch(
+        fetched = self._hand_out(
             name,
             version=version,
             as_of=as_of,
@@ -179,7 +175,56 @@ class CoreCatalog:
             offline=offline,
             progress=progress,
         )
-        return (path,)
+        if fetched.outcome is Outcome.DOWNLOADED:
+            self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
+        return fetched
+
+    def _hand_out(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        as_of: datetime | None = None,
+        refresh: bool,
+        offline: bool | None,
+        progress: ProgressPort | None,
+    ) -> Fetched:
+        bring = partial(
+            self._fetching.fetch,
+            self[name],
+            version=version,
+            as_of=as_of,
+            refresh=refresh,
+            offline=self.offline if offline is None else offline,
+            progress=progress or self._progress,
+        )
+        fetched = self._housekeeping.hand_out(bring)
+        if version is None and as_of is None:
+            self._seen[name] = fetched.entry.revision
+        return fetched
+
+    @contextmanager
+    def pinned(self, name: str, **options: Unpack[FetchOptions]) -> Iterator[Path]:
+        """A dataset's local path that no housekeeping removes before the block ends.
+
+        Options and errors are those of `fetch`.
+
+        >>> from datacachalog import Catalog, Dataset
+        >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
+        >>> with catalog.pinned("customers") as path:
+        ...     path.is_file()
+        True
+        """
+        with ExitStack() as stack:
+            is_here = False
+            while not is_here:  # somebody may remove it before the pin is seen
+                fetched = self.obtain(name, **options)
+                is_here = stack.enter_context(self.cache.pin(fetched.entry))
+            yield fetched.path
+
+    def files(self, name: str, **options: Unpack[FetchOptions]) -> tuple[Path, ...]:
+        """The local files of a dataset; options and errors are those of `fetch`."""
+        return (self.fetch(name, **options),)
 
     def fetch_all(
         self,
@@ -222,10 +267,14 @@ class CoreCatalog:
         """What `fetch_all` does, told in full."""
         if works_elsewhere(executor):
             progress = SilentProgress()  # nothing to show from inside another process
-        work = partial(self.obtain, refresh=refresh, offline=offline, progress=progress)
+        work = partial(self._hand_out, refresh=refresh, offline=offline, progress=progress)
         results, failures = for_each(
             work, self._all_or(names), max_workers=max_workers, executor=executor
         )
+        if any(one.outcome is Outcome.DOWNLOADED for one in results.values()):
+            self._housekeeping.keep_within_bounds(
+                {one.entry.revision_id for one in results.values()}
+            )
         if failures:
             raise FetchAllError(failures, {name: one.path for name, one in results.items()})
         return results
@@ -256,6 +305,8 @@ class CoreCatalog:
         refuse_offline(dataset.source, offline=self.offline)
         result = self._pushing.push(dataset, Path(path), expect, self._seen.get(name), shown)
         self._seen[name] = result.entry.revision
+        self.cache.hold(result.entry)
+        self._housekeeping.keep_within_bounds({result.entry.revision_id})
         return result
 
     def is_stale(self, name: str) -> bool:
@@ -290,6 +341,31 @@ class CoreCatalog:
         mend = (lambda name: self.obtain(name).entry) if repair else None
         results, _ = for_each(lambda name: self._examining.verify(self[name], mend), wanted)
         return tuple(results[name] for name in wanted)
+
+    def gc(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        max_size: int | str | None = None,
+        dry_run: bool = False,
+    ) -> Collected:
+        """Removes what nobody needs from the cache, also what other catalogs keep in it.
+
+        Without options, superseded revisions. `older_than` removes instead whatever was not used
+        for so long; `max_size`, in bytes or as `20GB`, what was least recently used, until the
+        rest fits (the catalog's own bounds, unless given). What a living process has fetched or
+        pinned stays, and so does a current revision that was used within the last hour.
+        `dry_run` only tells what would go.
+
+        Raises:
+            CacheError: the cache may not be written.
+            ValueError: `max_size` is no size.
+        """
+        return self._housekeeping.collect(
+            unused_for=older_than,
+            max_bytes=None if max_size is None else parse_bytes(str(max_size)),
+            dry_run=dry_run,
+        )
 
     def versions(self, name: str) -> tuple[ObjectInfo, ...]:
         """Every version of the dataset's object that its store keeps, newest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from datacachalog.application.results import Fetched, Outcome, StaleWarning
@@ -18,8 +18,6 @@ from datacachalog.domain.objects import NotModified, is_immutable_version
 from datacachalog.domain.versions import version_at
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Revision
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOCK_WAIT = timedelta(minutes=10)
 _DOWN_FOR = timedelta(seconds=10)
-_STACK = 5  # from the warning up to whoever called `Catalog.fetch`
+_STACK = 8  # from the warning up to whoever called `Catalog.fetch`
 
 
 class Fetching:
@@ -40,6 +38,29 @@ class Fetching:
         self._down: dict[str, tuple[datetime, str]] = {}
         # Which revisions were found to come to which declared checksums.
         self._matched: set[tuple[str, Checksum]] = set()
+
+    def fetch(
+        self,
+        dataset: Dataset,
+        *,
+        version: str | None,
+        as_of: datetime | None,
+        refresh: bool,
+        offline: bool,
+        progress: ProgressPort,
+    ) -> Fetched:
+        """What `Catalog.fetch` does, of the revision that is asked for."""
+        if as_of is not None:
+            if version is not None:
+                raise ValueError("give version or as_of, not both")
+            if not isinstance(as_of, datetime):
+                raise TypeError(f"as_of must be a datetime with a timezone, not {as_of!r}")
+            if as_of.tzinfo is None:
+                raise ValueError("as_of must be aware: give it a timezone")
+            return self.as_of(dataset, as_of, progress, offline=offline)
+        if version is not None:
+            return self.version(dataset, version, progress, offline=offline)
+        return self.current(dataset, progress, refresh=refresh, offline=offline)
 
     def current(
         self, dataset: Dataset, progress: ProgressPort, *, refresh: bool, offline: bool

@@ -31,6 +31,26 @@ class StaleWarning(UserWarning):
     """A store could not be asked, and a copy was served that may be out of date."""
 
 
+class CacheSizeWarning(UserWarning):
+    """The cache takes more than its `max_size`, as all of the rest is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What `gc` has removed, or would."""
+
+    removed: tuple[CacheEntry, ...]
+    swept_bytes: int
+    """The bytes of unfinished downloads and the like that dead processes had left."""
+    kept_bytes: int
+    """The bytes of the entries that are left."""
+
+    @property
+    def freed_bytes(self) -> int:
+        """All bytes that went."""
+        return self.swept_bytes + sum(entry.info.size_bytes for entry in self.removed)
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A dataset that is here now."""

@@ -27,6 +27,7 @@ _COMMANDS: Final = (
     "versions",
     "invalidate",
     "verify",
+    "gc",
     "cache",
     "doctor",
 )

@@ -111,7 +111,7 @@ def cache_folder(
         return Finding("cache", str(error), {"set_by": set_by}, error)
     sizes = [entry.info.size_bytes for entry in cache.entries()]
     copies = f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'}"
-    free = cache.free_bytes()
+    free = cache.space().free_bytes
     locks = "" if has_locks else "; its file system has no locks: downloads may be done twice"
     return Finding(
         "cache",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from datacachalog import Catalog, StaleWarning, config
+from datacachalog import CacheSizeWarning, Catalog, StaleWarning, config
 from datacachalog.adapters.progress import RichProgress
 from datacachalog.cli import messages
 from datacachalog.cli.options import GlobalOptions
@@ -23,11 +23,14 @@ from datacachalog.ports import SilentProgress
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
-    from typing import Self
+    from typing import Self, TextIO
 
     from datacachalog import Fetched
     from datacachalog.adapters.cache.directory import DirectoryCache
     from datacachalog.ports import ProgressPort
+
+
+_PYTHONS_WAY = warnings.showwarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Session:
         catalog = Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
         catalog.offline |= offline
         warnings.simplefilter("ignore", StaleWarning)  # `warn_of_stale` says it
+        warnings.showwarning = _show_warning
         return catalog
 
     def warn_of_stale(self, fetched: Iterable[Fetched]) -> None:
@@ -65,16 +69,19 @@ class Session:
         if not catalog.datasets:
             self.say(f"{catalog.file} has no datasets; add some below 'datasets:'")
 
-    def cache(self) -> DirectoryCache:
-        """The cache of that catalog; where none was named and none is near, the user's own."""
+    def near(self) -> Catalog:
+        """That catalog; where none was named and none is near, an empty one on the user's cache."""
         try:
-            catalog = self.open()
+            return self.open()
         except CatalogNotFoundError:
             if self.options.catalog is not None or os.environ.get("DATACACHALOG_CATALOG"):
                 raise
-            catalog = Catalog([], cache_dir=self.options.cache_dir)
+            return Catalog([], cache_dir=self.options.cache_dir)
+
+    def cache(self) -> DirectoryCache:
+        """The cache of the catalog that is near."""
         # Without being given another, a Catalog keeps its copies in a folder.
-        return cast("DirectoryCache", catalog.cache)
+        return cast("DirectoryCache", self.near().cache)
 
     def progress(self) -> AbstractContextManager[ProgressPort]:
         """What shows transfers: nothing unless standard error is a terminal."""
@@ -85,6 +92,21 @@ class Session:
         """Tells people something that is no data, unless they want quiet, or are a program."""
         if not self.options.quiet and not self.as_json:
             messages.say(message)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Says our own warnings in our own words, and all others as Python does."""
+    if issubclass(category, CacheSizeWarning):
+        messages.warn(str(message))
+    else:
+        _PYTHONS_WAY(message, category, filename, lineno, file, line)
 
 
 def _silent() -> AbstractContextManager[ProgressPort]:

@@ -16,6 +16,24 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _DURATION = re.compile(r"(\d{1,9})\s*([smhdw])")
 
 
+def parse_duration(text: str, others: str = "") -> timedelta:
+    """The time that `text` names: `90s`, `30d`, `1h 30m`; `others` are other words that it may be.
+
+    Raises:
+        ValueError: it names none; the message ends a sentence.
+
+    >>> parse_duration("1h 30m")
+    datetime.timedelta(seconds=5400)
+    """
+    parts = _DURATION.findall(text)
+    if not parts or _DURATION.sub("", text).strip():
+        raise ValueError(f"must be {others}a duration such as 10m, not {text!r}")
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except OverflowError:
+        raise ValueError(f"is longer than can be counted: {text!r}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How old a confirmation may be before the store is asked again.
@@ -40,14 +58,7 @@ class Freshness:
             return ALWAYS
         if text == "never":
             return NEVER
-        parts = _DURATION.findall(text)
-        if not parts or _DURATION.sub("", text).strip():
-            raise ValueError(f"must be always, never or a duration such as 10m, not {text!r}")
-        try:
-            age = sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
-        except OverflowError:
-            raise ValueError(f"is longer than can be counted: {text!r}") from None
-        return cls(age)
+        return cls(parse_duration(text, "always, never or "))
 
     def __str__(self) -> str:
         if self.max_age is None:

@@ -242,6 +242,9 @@ STORAGE_OPTIONS: Final = Section(
     }
 )
 
+_SIZE = r"\$\{|^\s*[0-9]{1,15}(\.[0-9]{1,9})?\s*([KkMmGgTtPp][Ii]?)?[Bb]?\s*$"
+_SHARE = r"[0-9]{1,2}(\.[0-9]{1,3})?\s*%"
+
 _CACHE: Final = Section(
     {
         "dir": Key(
@@ -249,9 +252,20 @@ _CACHE: Final = Section(
             "file, ~ is your home.",
             values.folder,
             {**_TEXT, "not": {"pattern": "://"}},
-        )
+        ),
+        "max_size": Key(
+            "How much the files may take, such as 20GB: after a fetch, the least recently used "
+            "ones go. Without a limit by default.",
+            values.max_size,
+            {"type": ["integer", "string"], "minimum": 0, "pattern": _SIZE},
+        ),
+        "min_free": Key(
+            "What the disk keeps free: a share such as 5%, which is the default, or a size; 0 "
+            "asks for nothing.",
+            values.min_free,
+            {"type": ["integer", "string"], "minimum": 0, "pattern": rf"{_SIZE}|^\s*{_SHARE}\s*$"},
+        ),
     },
-    later=frozenset({"max_size", "min_free"}),
 )
 _DEFAULTS: Final = Section({"freshness": _FRESHNESS, "on_unreachable": _ON_UNREACHABLE})
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import CatalogInvalidError, CatalogNotFoundError
+from datacachalog.domain.housekeeping import Bounds
+from datacachalog.domain.sizes import FIVE_PERCENT
 from datacachalog.manifest.document import MAX_BYTES, GaveUpError, Problems, Scalar, parse
 from datacachalog.manifest.format import CATALOG
 from datacachalog.manifest.values import Place
@@ -29,7 +31,7 @@ class Manifest:
 
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
-    `storage` has the options by URI prefix.
+    `storage` has the options by URI prefix, `bounds` how much the cache may take.
     """
 
     file: Path
@@ -37,6 +39,7 @@ class Manifest:
     datasets: tuple[Dataset, ...]
     cache_dir: Path | None
     storage: Mapping[str, StorageOptions]
+    bounds: Bounds
 
 
 def _anything(_scheme: str) -> bool:
@@ -93,11 +96,13 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         Dataset(name, **{**defaults, **fields}).starting_at(root)
         for name, fields in values.get("datasets", {}).items()
     )
-    folder = values.get("cache", {}).get("dir")
+    cache = values.get("cache", {})
+    folder = cache.get("dir")
     return Manifest(
         file,
         root,
         tuple(datasets),
         root / folder if folder else None,
         values.get("storage", {}),
+        Bounds(cache.get("max_size"), cache.get("min_free", FIVE_PERCENT)),
     )

@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.dataset import ON_UNREACHABLE, source_problem
 from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.freshness import Freshness
+from datacachalog.domain.sizes import MinFree, parse_bytes
 from datacachalog.domain.storage_options import ADDRESSING_STYLES, endpoint_problem
 from datacachalog.domain.uri import Uri
 from datacachalog.manifest.document import Items, Scalar
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datacachalog.manifest.document import Node, Problems
+
+T = TypeVar("T")
 
 _REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^${}]*))?\}|)")
 _SECRET = re.compile(
@@ -178,6 +181,28 @@ def checksum(node: Node, place: Place) -> Checksum | None:
         return Checksum.parse(written)
     except ValueError as error:
         place.wrong(node.line, str(error))
+        return None
+
+
+def max_size(node: Node, place: Place) -> int | None:
+    """How many bytes the cache may take."""
+    return _parsed(parse_bytes, node, place)
+
+
+def min_free(node: Node, place: Place) -> MinFree | None:
+    """What the disk of the cache must have left."""
+    return _parsed(MinFree.parse, node, place)
+
+
+def _parsed(parse: Callable[[str], T], node: Node, place: Place) -> T | None:
+    """One word, a number perhaps, that may refer to variables."""
+    filled = _filled_in(node, place, plain=True)
+    if filled is None:
+        return None
+    try:
+        return parse(filled.text if isinstance(filled, Scalar) else "")
+    except ValueError as error:
+        place.wrong(filled.line, str(error))
         return None
 
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from datacachalog.testing.damage_contract import DamageContract
 from datacachalog.testing.entry_contract import EntryContract
+from datacachalog.testing.housekeeping_contract import HousekeepingContract
 from datacachalog.testing.staging_contract import StagingContract
 
 
-class CacheContract(StagingContract, EntryContract, DamageContract):
+class CacheContract(StagingContract, EntryContract, DamageContract, HousekeepingContract):
     """Every sentence of `CachePort` and `Staging`; subclasses override the fixture `cache`.
 
     They also override `reopened`, where several caches may share a store, and `root`, where a

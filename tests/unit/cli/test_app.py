@@ -19,6 +19,7 @@ COMMANDS = [
     "versions",
     "invalidate",
     "verify",
+    "gc",
     "cache",
     "doctor",
 ]

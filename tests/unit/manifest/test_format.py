@@ -50,7 +50,7 @@ UNKNOWN = [
         "zebra: 1",
         f"2: unknown key 'zebra'; {OTHERS} version, cache, defaults, storage, datasets",
     ),
-    ("cache: {folder: x}", f"2: unknown key 'folder' in 'cache'; {OTHERS} dir"),
+    ("cache: {folder: x}", f"2: unknown key 'folder' in 'cache'; {OTHERS} dir, max_size, min_free"),
     (
         "defaults: {fresh: 1m}",
         "2: unknown key 'fresh' in 'defaults'; did you mean 'freshness'?",
@@ -73,8 +73,6 @@ LATER = [
     ("environments: {}", "2: 'environments' is not supported yet"),
     ("view: data", "2: 'view' is not supported yet"),
     ("registry: {url: https://h}", "2: 'registry' is not supported yet"),
-    ("cache: {max_size: 1GB}", "2: 'max_size' is not supported yet"),
-    ("cache:\n  min_free: 5%", "3: 'min_free' is not supported yet"),
     *(
         (
             f"datasets:\n  a:\n    source: a.csv\n    {key}: x",
@@ -178,9 +176,9 @@ def test_another_version_is_the_only_mistake_that_counts():
 
 
 def test_a_mistake_that_an_alias_repeats_is_named_once():
-    text = "version: 1\ncache: &a {min_free: 5%}\ndefaults: {freshness: 1m}\nview: *a"
+    text = "version: 1\ncache: &a {min_free: some}\ndefaults: {freshness: 1m}\nview: *a"
     assert [
-        "catalog.yaml:2: 'min_free' is not supported yet",
+        "catalog.yaml:2: 'min_free' in 'cache' must be a share such as 5%, or a size, not 'some'",
         "catalog.yaml:4: 'view' is not supported yet",
     ] == mistakes(text)
 

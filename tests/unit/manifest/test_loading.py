@@ -10,6 +10,7 @@ import pytest
 
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import CatalogInvalidError, CatalogNotFoundError
+from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.storage_options import StorageOptions
 from datacachalog.manifest import Manifest, load
 from tests.unit.manifest.catalogs import declared
@@ -73,7 +74,7 @@ def test_a_whole_catalog_is_read(file: Path):
         "s3://open-data": StorageOptions(anonymous=True, region="us-east-1"),
         "s3://private": StorageOptions(profile="analyst", allow_http=False),
     }
-    assert Manifest(file, root, datasets, root / ".cache" / "data", storage) == found
+    assert Manifest(file, root, datasets, root / ".cache" / "data", storage, Bounds()) == found
 
 
 @pytest.mark.parametrize(

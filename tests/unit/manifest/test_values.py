@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datacachalog.domain.housekeeping import Bounds
+from datacachalog.domain.sizes import MinFree
 from datacachalog.domain.storage_options import StorageOptions
 from datacachalog.manifest.values import expanded
 from tests.unit.manifest.catalogs import declared, mistakes
@@ -404,3 +406,25 @@ def test_what_to_do_where_a_store_is_down_is_the_datasets_or_the_defaults():
     )
 
     assert ["fail", "stale"] == [dataset.on_unreachable for dataset in found.datasets]
+
+
+def test_a_cache_has_bounds():
+    found = declared("version: 1\ncache: {max_size: 20GB, min_free: 10%}")
+
+    assert Bounds(20 * 10**9, MinFree(share=10_000)) == found.bounds
+
+
+def test_bounds_may_come_from_variables():
+    text = "version: 1\ncache: {max_size: '${SIZE:-1GB}', min_free: $SHARE}"
+
+    assert 5 * 2**20 == declared(text.replace("$SHARE", "1KB"), SIZE="5MiB").bounds.max_bytes
+    assert 10**9 == declared(text.replace("$SHARE", "'${SHARE}'"), SHARE="1%").bounds.max_bytes
+
+
+@pytest.mark.parametrize("written", ["much", "-1", "5%", "[1GB]", "{a: 1}", "1XB", "1e9"])
+def test_a_size_is_a_size(written: str):
+    (problem,) = mistakes(f"version: 1\ncache: {{max_size: {written}}}")
+
+    assert problem.startswith(
+        "catalog.yaml:2: 'max_size' in 'cache' must be a size such as 500MB or 20GB, not '"
+    )

@@ -5,6 +5,7 @@
           refs/<source key>.json   the current revision; its mtime is when that was last confirmed
           partial/                 files on their way in, one folder each, and refs
           locks/                   one file a source; never removed
+          pins/                    who has which revisions, one file a process
           servers/                 not the cache's: what storage adapters found out
           trash/                   folders on their way out
 
@@ -29,25 +30,31 @@ from datacachalog.adapters.cache.entries import (
     is_as_published,
     names_in,
 )
+from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.owners import is_left_behind, owned_name
+from datacachalog.adapters.cache.pins import Pins
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
-from datacachalog.adapters.disk import cache_errors, remove_tree, write_new
+from datacachalog.adapters.disk import cache_errors, remove_tree, space_at, write_new
 from datacachalog.domain.keys import local_name, source_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
     from datacachalog.domain.checksum import Checksum
+    from datacachalog.domain.housekeeping import Space, Usage
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
 
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can be fetched again.\n"
+
+
+_HELD_S = 600.0
 
 
 class DirectoryCache:
@@ -60,6 +67,10 @@ class DirectoryCache:
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
         self._entries = EntryFolders(self.objects, self.trash)
+        self._pins = Pins(home / "pins", self.prepare)
+        self._keeping = Housekeeping(self._entries, self._pins, self.refs, self.partial, {})
+        # Until when which revisions need not be said to be held again, by process.
+        self._held: dict[tuple[int, str], float] = {}
         self._is_swept = False
         self._partial_text = str(self.partial)
         self._places: dict[tuple[str, Uri], Place] = {}
@@ -199,6 +210,49 @@ class DirectoryCache:
             now = self.current(entry.identity, entry.info.uri)
             yield now if now is not None and now.revision_id == entry.revision_id else entry
 
+    def hold(self, entry: CacheEntry) -> bool:
+        key = (os.getpid(), entry.revision_id)
+        if time.monotonic() < self._held.get(key, 0.0):
+            return True
+        with contextlib.suppress(OSError):  # a shared cache that is not ours to write
+            self._pins.use(entry_name(entry))
+        if not is_as_published(entry):
+            return False
+        with contextlib.suppress(OSError):
+            os.utime(entry.path.parent)
+        self._held[key] = time.monotonic() + _HELD_S
+        return True
+
+    @contextlib.contextmanager
+    def pin(self, entry: CacheEntry) -> Iterator[bool]:
+        name = entry_name(entry)
+        with cache_errors(self.root):
+            self._pins.pin(name)
+        try:
+            yield is_as_published(entry)
+        finally:
+            with contextlib.suppress(OSError):  # what is pinned too long does no harm
+                self._pins.unpin(name)
+
+    def usages(self) -> Iterator[Usage]:
+        with cache_errors(self.root):
+            yield from self._keeping.usages()
+
+    def remove(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
+        with cache_errors(self.root):
+            removed = self._keeping.remove(entries)
+        for entry in removed:
+            self._held.pop((os.getpid(), entry.revision_id), None)
+        return removed
+
+    def sweep(self, *, dry_run: bool = False) -> int:
+        with cache_errors(self.root):
+            return self._keeping.sweep(dry_run=dry_run)
+
+    def size_bytes(self) -> int:
+        with cache_errors(self.root):
+            return self._keeping.size_bytes()
+
     def clear(self) -> int:
         freed = 0
         with cache_errors(self.root):
@@ -222,16 +276,12 @@ class DirectoryCache:
 
     def prepare(self) -> None:
         """Makes the folders of the cache, marked as a cache for backups and for git."""
-        for folder in (self.objects, self.refs, self.partial, self.locks, self.trash):
+        folders = (self.objects, self.refs, self.partial, self.locks, self._pins.folder, self.trash)
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         for name, text in (("CACHEDIR.TAG", _CACHEDIR_TAG), (".gitignore", "*\n")):
             if not (self.root / name).exists():
                 (self.root / name).write_text(text)
 
-    def free_bytes(self) -> int:
-        """What the file system of the cache has left for this user."""
-        folder = self.root
-        while not folder.exists():
-            folder = folder.parent
-        found = os.statvfs(folder)
-        return found.f_bavail * found.f_frsize
+    def space(self) -> Space:
+        return space_at(self.root)

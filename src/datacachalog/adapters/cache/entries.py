@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.adapters.cache.records import NOTHING_THERE, read_record
 from datacachalog.adapters.digest import blake3_of
 from datacachalog.adapters.disk import remove_tree
@@ -96,7 +97,7 @@ class EntryFolders:
     def discard(self, folder: Path) -> None:
         """Takes a folder out of sight in one step, then removes it."""
         self.trash.mkdir(parents=True, exist_ok=True)
-        gone = self.trash / os.urandom(8).hex()
+        gone = self.trash / owned_name()
         with contextlib.suppress(FileNotFoundError):  # another process was quicker
             folder.rename(gone)
             remove_tree(gone)

@@ -36,7 +36,7 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
         yield False
         return
     try:
-        yield _acquired(fd, time.monotonic() + wait.total_seconds())
+        yield acquired(fd, fcntl.LOCK_EX, wait)
     finally:
         # Not by closing alone: a process that was forked meanwhile has the file open too, and
         # would hold the lock for as long as it lives.
@@ -57,11 +57,12 @@ def _opened(path: str, prepare: Callable[[], None]) -> int | None:
         return None
 
 
-def _acquired(fd: int, deadline: float) -> bool:
-    pause = _FIRST_PAUSE_S
+def acquired(fd: int, kind: int, wait: timedelta) -> bool:
+    """Whether an open file could be locked within `wait`; `kind` is `LOCK_EX` or `LOCK_SH`."""
+    deadline, pause = time.monotonic() + wait.total_seconds(), _FIRST_PAUSE_S
     while True:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _BUSY:
                 return False  # no locks on this file system

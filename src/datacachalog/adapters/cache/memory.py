@@ -6,6 +6,7 @@ import os
 import tempfile
 import threading
 import weakref
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,18 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.digest import blake3_of, has_checksum, refuse_other_bytes
-from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree
+from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree, space_at
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
+from datacachalog.domain.housekeeping import Usage
 from datacachalog.domain.keys import local_name, revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
     from types import TracebackType
 
     from datacachalog.domain.checksum import Checksum
+    from datacachalog.domain.housekeeping import Space
     from datacachalog.domain.objects import ObjectInfo
     from datacachalog.domain.uri import Uri
 
@@ -49,6 +52,8 @@ class MemoryCache:
         self._lock = threading.RLock()
         self._entries: dict[tuple[str, str], CacheEntry] = {}
         self._current: dict[str, CacheEntry] = {}
+        self._used: dict[str, datetime] = {}
+        self._pins: Counter[str] = Counter()
         self._turns: dict[str, threading.Lock] = {}
         self._stagings = 0
 
@@ -118,6 +123,56 @@ class MemoryCache:
     def entries(self) -> Iterator[CacheEntry]:
         with self._lock:
             return iter([e for e in self._entries.values() if _is_as_published(e)])
+
+    def hold(self, entry: CacheEntry) -> bool:
+        with self._lock:
+            self._used[entry.revision_id] = datetime.now(UTC)
+        return _is_as_published(entry)
+
+    @contextmanager
+    def pin(self, entry: CacheEntry) -> Iterator[bool]:
+        with self._lock:
+            self._pins[entry.revision_id] += 1
+        try:
+            yield _is_as_published(entry)
+        finally:
+            with self._lock:
+                self._pins -= Counter([entry.revision_id])
+
+    def usages(self) -> Iterator[Usage]:
+        with self._lock:
+            current = {entry.revision_id for entry in self._current.values()}
+            for entry in self.entries():
+                known = entry.revision_id
+                yield Usage(
+                    entry,
+                    self._used.get(known, entry.checked_at),
+                    is_current=known in current,
+                    is_pinned=known in self._pins,
+                    is_ours=known in self._used,
+                )
+
+    def remove(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
+        self._refuse_children()
+        with self._lock:
+            loose = [entry for entry in entries if entry.revision_id not in self._pins]
+            return tuple(filter(self._remove_entry, loose))
+
+    def _remove_entry(self, entry: CacheEntry) -> bool:
+        self._used.pop(entry.revision_id, None)
+        if self._entries.pop((entry.identity, entry.revision_id), None) is None:
+            return False
+        remove_tree(entry.path.parent)
+        return True
+
+    def sweep(self, *, dry_run: bool = False) -> int:  # noqa: ARG002 - the port's
+        return 0  # nothing outlives its process
+
+    def size_bytes(self) -> int:
+        return sum(entry.info.size_bytes for entry in self.entries())
+
+    def space(self) -> Space:
+        return space_at(self.root)
 
     def clear(self) -> int:
         self._refuse_children()

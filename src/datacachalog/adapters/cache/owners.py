@@ -29,13 +29,23 @@ def owned_name() -> str:
     return f"{_machine()}.{os.getpid()}.{os.urandom(6).hex()}"
 
 
+def is_of_this_machine(name: str) -> bool:
+    """Whether what has this name was made here, since this machine was started."""
+    return _owner(name)[0] == _machine()
+
+
+def _owner(name: str) -> tuple[str, str]:
+    host, _, process = name.rpartition(".")[0].rpartition(".")
+    return host, process
+
+
 def owner_is_gone(name: str) -> bool:
     """Whether what has this name was left behind by a process of this machine that is dead."""
-    host, _, rest = name.rpartition(".")[0].rpartition(".")
-    if host != _machine() or not rest.isdecimal():
+    host, process = _owner(name)
+    if host != _machine() or not process.isdecimal():
         return False
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):

@@ -42,7 +42,7 @@ def stats(ctx: click.Context, *, as_json: bool) -> None:
     cache = session.cache()
     entries = interruptibly(lambda: list(cache.entries()))
     counts = {"sources": len({one.identity for one in entries}), "copies": len(entries)}
-    sizes = {"size": sum(one.info.size_bytes for one in entries), "free": cache.free_bytes()}
+    sizes = {"size": sum(one.info.size_bytes for one in entries), "free": cache.space().free_bytes}
     where = {"dir": str(cache.root)}
     shown: dict[str, Cell] = {
         **where,

@@ -117,11 +117,11 @@ class TestLayout:
         assert {folder_mode} == {folder.stat().st_mode & 0o777 for folder in path.parents[:4]}
 
     def test_the_room_that_is_left_is_told(self, cache, root):
-        told = cache.free_bytes()
+        told = cache.space().free_bytes
         publish(cache, b"1")
 
         assert 0 < told <= shutil.disk_usage(root).total
-        assert 0 < cache.free_bytes()
+        assert 0 < cache.space().free_bytes
 
     def test_nothing_secret_is_written_down(self, cache, root):
         uri = Uri("https", "host", "a.csv?signature=secret")

@@ -164,7 +164,7 @@ class TestFullDisks:
             cache.prepare()
             with cache.staging("a", uri) as staging:
                 staging.path.parent.mkdir()
-                size = staging.path.write_bytes(bytes(cache.free_bytes()))
+                size = staging.path.write_bytes(bytes(cache.space().free_bytes))
                 info, now = ObjectInfo(uri, size), datetime.now(UTC)
                 try:
                     staging.publish(info, checked_at=now, current=True)

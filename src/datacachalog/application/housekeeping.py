@@ -1,0 +1,95 @@
+"""Keeping the cache within its bounds, after what brings bytes and on demand."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from datacachalog.application.results import CacheSizeWarning, Collected
+from datacachalog.domain.errors import CacheError, CacheFullError
+from datacachalog.domain.housekeeping import Wish, removals, to_make_room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import datetime
+
+    from datacachalog.application.results import Fetched
+    from datacachalog.domain.housekeeping import Bounds
+    from datacachalog.ports import CachePort, Clock
+
+_ATTEMPTS = 5
+_IN_VAIN_FOR = timedelta(minutes=1)
+_STACK = 4  # from the warning up to whoever called `Catalog.fetch`
+
+
+class Housekeeping:
+    """What a catalog removes from its cache. Threads may share one."""
+
+    def __init__(self, cache: CachePort, clock: Clock, bounds: Bounds) -> None:
+        self._cache, self._clock, self._bounds = cache, clock, bounds
+        self._in_vain_at: datetime | None = None
+
+    def hand_out(self, bring: Callable[[], Fetched]) -> Fetched:
+        """What `bring` fetches, held for this process; a full disk is made room on, once."""
+        for _ in range(_ATTEMPTS):
+            try:
+                fetched = bring()
+            except CacheFullError:
+                if not self._make_room():
+                    raise
+                fetched = bring()
+            if self._cache.hold(fetched.entry):
+                return fetched
+        raise CacheError(str(fetched.path), "another process keeps removing it")
+
+    def collect(
+        self, *, unused_for: timedelta | None, max_bytes: int | None, dry_run: bool
+    ) -> Collected:
+        """Removes what is superseded, or unused for a time, and what the bounds do not allow."""
+        swept = self._cache.sweep(dry_run=dry_run)
+        usages = tuple(self._cache.usages())
+        wish = Wish(
+            superseded=True,
+            unused_for=unused_for,
+            max_bytes=self._bounds.max_bytes if max_bytes is None else max_bytes,
+            enough_bytes=self._missing_bytes() - swept,
+        )
+        chosen = tuple(one.entry for one in removals(usages, wish, self._clock()))
+        removed = chosen if dry_run else self._cache.remove(chosen)
+        all_bytes = sum(one.entry.info.size_bytes for one in usages)
+        gone_bytes = sum(entry.info.size_bytes for entry in removed)
+        return Collected(removed, swept, all_bytes - gone_bytes)
+
+    def keep_within_bounds(self, keep: Collection[str]) -> None:
+        """Makes the bounds hold again after bytes have come; the revisions in `keep` stay.
+
+        Where nothing could go for the sake of the disk, that is not tried again for a minute.
+        """
+        now, most = self._clock(), self._bounds.max_bytes
+        missing = 0 if self._was_in_vain(now) else self._missing_bytes()
+        if missing <= 0 and (most is None or self._cache.size_bytes() <= most):
+            return
+        usages = tuple(self._cache.usages())
+        chosen = to_make_room(usages, self._bounds, missing, keep, now)
+        removed = self._cache.remove(one.entry for one in chosen)
+        if missing > 0 and not removed:
+            self._in_vain_at = now
+        if most is not None and (left := self._cache.size_bytes()) > most:
+            told = f"the cache takes {left:,} bytes, {most:,} are allowed, and the rest is in use"
+            warnings.warn(told, CacheSizeWarning, stacklevel=_STACK)
+
+    def _make_room(self) -> bool:
+        """Removes what is superseded and left behind, for a full disk; whether anything went."""
+        usages = tuple(self._cache.usages())
+        chosen = removals(usages, Wish(superseded=True), self._clock())
+        swept = self._cache.sweep()
+        return bool(self._cache.remove(one.entry for one in chosen)) or swept > 0
+
+    def _missing_bytes(self) -> int:
+        free, total = self._cache.space()
+        return max(0, self._bounds.min_free.of_disk(total) - free)
+
+    def _was_in_vain(self, now: datetime) -> bool:
+        at = self._in_vain_at
+        return at is not None and timedelta(0) <= now - at < _IN_VAIN_FOR
