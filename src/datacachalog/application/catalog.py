@@ -167,14 +167,7 @@ class CoreCatalog:
         progress: ProgressPort | None = None,
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
-        fetched = self._hand_out(
-            name,
-            version=version,
-            as_of=as_of,
-            refresh=refresh,
-            offline=offline,
-            progress=progress,
-        )
+        fetched = self._hand_out(name, version, as_of, refresh, offline, progress)
         if fetched.outcome is Outcome.DOWNLOADED:
             self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
         return fetched
@@ -182,23 +175,15 @@ class CoreCatalog:
     def _hand_out(
         self,
         name: str,
-        *,
-        version: str | None = None,
-        as_of: datetime | None = None,
-        refresh: bool,
-        offline: bool | None,
+        version: str | None,
+        as_of: datetime | None,
+        refresh: bool,  # noqa: FBT001 - by place: it is the greater part of a warm hit
+        offline: bool | None,  # noqa: FBT001 - likewise
         progress: ProgressPort | None,
     ) -> Fetched:
-        bring = partial(
-            self._fetching.fetch,
-            self[name],
-            version=version,
-            as_of=as_of,
-            refresh=refresh,
-            offline=self.offline if offline is None else offline,
-            progress=progress or self._progress,
-        )
-        fetched = self._housekeeping.hand_out(bring)
+        alone, shown = self.offline if offline is None else offline, progress or self._progress
+        asked = (self[name], version, as_of, refresh, alone, shown)
+        fetched = self._housekeeping.hand_out(self._fetching.fetch, asked)
         if version is None and as_of is None:
             self._seen[name] = fetched.entry.revision
         return fetched
@@ -267,7 +252,14 @@ class CoreCatalog:
         """What `fetch_all` does, told in full."""
         if works_elsewhere(executor):
             progress = SilentProgress()  # nothing to show from inside another process
-        work = partial(self._hand_out, refresh=refresh, offline=offline, progress=progress)
+        work = partial(
+            self._hand_out,
+            version=None,
+            as_of=None,
+            refresh=refresh,
+            offline=offline,
+            progress=progress,
+        )
         results, failures = for_each(
             work, self._all_or(names), max_workers=max_workers, executor=executor
         )

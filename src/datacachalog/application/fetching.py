@@ -42,11 +42,10 @@ class Fetching:
     def fetch(
         self,
         dataset: Dataset,
-        *,
         version: str | None,
         as_of: datetime | None,
-        refresh: bool,
-        offline: bool,
+        refresh: bool,  # noqa: FBT001 - as `Catalog` calls it, for speed
+        offline: bool,  # noqa: FBT001 - likewise
         progress: ProgressPort,
     ) -> Fetched:
         """What `Catalog.fetch` does, of the revision that is asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
 from datacachalog.application.results import CacheSizeWarning, Collected
 from datacachalog.domain.errors import CacheError, CacheFullError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datacachalog.domain.housekeeping import Bounds
     from datacachalog.ports import CachePort, Clock
 
+T = TypeVarTuple("T")
+
 _ATTEMPTS = 5
 _IN_VAIN_FOR = timedelta(minutes=1)
 _STACK = 4  # from the warning up to whoever called `Catalog.fetch`
@@ -30,15 +32,15 @@ class Housekeeping:
         self._cache, self._clock, self._bounds = cache, clock, bounds
         self._in_vain_at: datetime | None = None
 
-    def hand_out(self, bring: Callable[[], Fetched]) -> Fetched:
+    def hand_out(self, bring: Callable[[Unpack[T]], Fetched], asked: tuple[*T]) -> Fetched:
         """What `bring` fetches, held for this process; a full disk is made room on, once."""
         for _ in range(_ATTEMPTS):
             try:
-                fetched = bring()
+                fetched = bring(*asked)
             except CacheFullError:
                 if not self._make_room():
                     raise
-                fetched = bring()
+                fetched = bring(*asked)
             if self._cache.hold(fetched.entry):
                 return fetched
         raise CacheError(str(fetched.path), "another process keeps removing it")

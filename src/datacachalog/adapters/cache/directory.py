@@ -212,7 +212,7 @@ class DirectoryCache:
 
     def hold(self, entry: CacheEntry) -> bool:
         key = (os.getpid(), entry.revision_id)
-        if time.monotonic() < self._held.get(key, 0.0):
+        if key in self._held and time.monotonic() < self._held[key]:
             return True
         with contextlib.suppress(OSError):  # a shared cache that is not ours to write
             self._pins.use(entry_name(entry))
