@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
@@ -40,6 +40,7 @@ class _Recipe:
     datasets: Sequence[Dataset]
     cache_dir: Path
     bounds: Bounds
+    layers: Sequence[Path]
     storage: StoragePort | None = None
     cache: CachePort | None = None
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
@@ -52,7 +53,8 @@ class Catalog(CoreCatalog):
     Made from a list of datasets, or by `Catalog.open` from a `catalog.yaml`. `cache_dir` comes
     before the environment's `DATACACHALOG_CACHE_DIR` and the user's cache folder; relative paths
     start at the current folder. `max_size` is what the cache may take, in bytes or as `20GB`, and
-    `min_free` what its disk keeps free, as `5%` or a size.
+    `min_free` what its disk keeps free, as `5%` or a size. `cache_layers` are the folders of other
+    caches, which are only read.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -74,6 +76,7 @@ class Catalog(CoreCatalog):
         cache: CachePort | None = None,
         max_size: int | str | None = None,
         min_free: int | str = "5%",
+        cache_layers: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         here = Path.cwd()
         found = [dataset.starting_at(here) for dataset in datasets]
@@ -87,6 +90,7 @@ class Catalog(CoreCatalog):
                 None if max_size is None else parse_bytes(str(max_size)),
                 MinFree.parse(str(min_free)),
             ),
+            [Path(layer).absolute() for layer in cache_layers],
             storage=storage,
             cache=cache,
         )
@@ -99,7 +103,7 @@ class Catalog(CoreCatalog):
         super().__init__(
             recipe.datasets,
             storage=recipe.storage or storage_of(settings),
-            cache=recipe.cache or DirectoryCache(recipe.cache_dir),
+            cache=recipe.cache or _cache_at(recipe.cache_dir, recipe.layers),
             clock=_now,
             progress=AutomaticProgress(_is_watched),
             offline=config.is_offline(os.environ) if offline is None else offline,
@@ -131,6 +135,7 @@ class Catalog(CoreCatalog):
             declared.datasets,
             config.cache_dir(cache_dir, os.environ, declared.cache_dir),
             declared.bounds,
+            declared.layers,
             options=declared.storage,
             file=declared.file,
         )
@@ -149,6 +154,14 @@ class Catalog(CoreCatalog):
     def __reduce__(self) -> tuple[Any, ...]:
         # Clients, locks and displays do not travel to other processes: each builds its own.
         return _rebuilt, (type(self), self._recipe, self.offline)
+
+
+def _cache_at(folder: Path, layers: Sequence[Path]) -> CachePort:
+    if not layers:
+        return DirectoryCache(folder)
+    # By name: few have layers, and every command would pay for it.
+    module = importlib.import_module("datacachalog.adapters.cache.layered")
+    return cast("CachePort", module.LayeredCache(folder, layers))
 
 
 def serves(scheme: str) -> bool:

@@ -253,6 +253,11 @@ _CACHE: Final = Section(
             values.folder,
             {**_TEXT, "not": {"pattern": "://"}},
         ),
+        "layers": Key(
+            "Folders of other caches, which are only read: what they hold is not fetched again.",
+            values.folders,
+            {"type": "array", "items": {**_TEXT, "not": {"pattern": "://"}}},
+        ),
         "max_size": Key(
             "How much the files may take, such as 20GB: after a fetch, the least recently used "
             "ones go. Without a limit by default.",

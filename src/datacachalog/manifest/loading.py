@@ -31,7 +31,8 @@ class Manifest:
 
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
-    `storage` has the options by URI prefix, `bounds` how much the cache may take.
+    `storage` has the options by URI prefix, `bounds` how much the cache may take,
+    `layers` the absolute folders of caches below it.
     """
 
     file: Path
@@ -40,6 +41,7 @@ class Manifest:
     cache_dir: Path | None
     storage: Mapping[str, StorageOptions]
     bounds: Bounds
+    layers: tuple[Path, ...]
 
 
 def _anything(_scheme: str) -> bool:
@@ -105,4 +107,5 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         root / folder if folder else None,
         values.get("storage", {}),
         Bounds(cache.get("max_size"), cache.get("min_free", FIVE_PERCENT)),
+        tuple(root / layer for layer in cache.get("layers", ())),
     )

@@ -286,6 +286,15 @@ def endpoint_url(node: Node, place: Place) -> str | None:
     return url
 
 
+def folders(node: Node, place: Place) -> tuple[str, ...] | None:
+    """A list of folders."""
+    if not isinstance(node, Items):
+        place.wrong(node.line, "must be a list of folders, such as [/mnt/shared/cache]")
+        return None
+    found = [folder(item, place.named(f"each of {place.name}")) for item in node.items]
+    return tuple(one for one in found if one is not None)
+
+
 def folder(node: Node, place: Place) -> str | None:
     """A folder of this machine, which may be relative; `~/` is the home folder."""
     path = option(node, place)

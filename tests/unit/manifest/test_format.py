@@ -50,7 +50,10 @@ UNKNOWN = [
         "zebra: 1",
         f"2: unknown key 'zebra'; {OTHERS} version, cache, defaults, storage, datasets",
     ),
-    ("cache: {folder: x}", f"2: unknown key 'folder' in 'cache'; {OTHERS} dir, max_size, min_free"),
+    (
+        "cache: {folder: x}",
+        f"2: unknown key 'folder' in 'cache'; {OTHERS} dir, layers, max_size, min_free",
+    ),
     (
         "defaults: {fresh: 1m}",
         "2: unknown key 'fresh' in 'defaults'; did you mean 'freshness'?",

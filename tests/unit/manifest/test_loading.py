@@ -74,7 +74,7 @@ def test_a_whole_catalog_is_read(file: Path):
         "s3://open-data": StorageOptions(anonymous=True, region="us-east-1"),
         "s3://private": StorageOptions(profile="analyst", allow_http=False),
     }
-    assert Manifest(file, root, datasets, root / ".cache" / "data", storage, Bounds()) == found
+    assert Manifest(file, root, datasets, root / ".cache" / "data", storage, Bounds(), ()) == found
 
 
 @pytest.mark.parametrize(

@@ -103,11 +103,15 @@ class DirectoryCache:
         revision = read_ref(place.ref, identity)
         if revision is None:
             return None
-        entry = self._entries.load(place.key, revision, from_ns(status.st_mtime_ns))
+        entry = self.load(place.key, revision, from_ns(status.st_mtime_ns))
         if entry is None or entry.identity != identity:
             return None
         place.memo = (seen, entry)
         return entry
+
+    def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
+        """The entry of a revision, if it is here and as it was published."""
+        return self._entries.load(key, revision, checked_at)
 
     def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
         for entry in self._entries_of(self.place(identity, uri).key):
@@ -166,12 +170,15 @@ class DirectoryCache:
         self._write_ref(place, entry, at_ns)
 
     def _write_ref(self, place: Place, entry: CacheEntry, at_ns: int) -> None:
-        text = ref_json(entry.identity, entry.revision_id)
+        self.write_ref(place.ref, ref_json(entry.identity, entry.revision_id), at_ns)
+
+    def write_ref(self, ref: str, text: str, at_ns: int) -> None:
+        """Replaces a ref in one step."""
         try:
-            self._replace_ref(place.ref, text, at_ns)
+            self._replace_ref(ref, text, at_ns)
         except FileNotFoundError:
             self.prepare()
-            self._replace_ref(place.ref, text, at_ns)
+            self._replace_ref(ref, text, at_ns)
 
     def _replace_ref(self, ref: str, text: str, at_ns: int) -> None:
         fresh = f"{self._partial_text}/{owned_name()}"

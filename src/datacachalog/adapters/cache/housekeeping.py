@@ -39,6 +39,8 @@ class Housekeeping:
     partial: Path
     sizes: dict[str, int]
     """The bytes of each entry that was looked at, by its name; entries never change."""
+    lost_refs_go: bool = True
+    """Whether refs of sources without entries mean nothing."""
 
     def usages(self) -> Iterator[Usage]:
         used, pinned = self.pins.ours()[0], self._pinned()
@@ -129,7 +131,7 @@ class Housekeeping:
 
     def _lost_refs(self) -> Iterator[Path]:
         """Refs of sources without entries."""
-        for name in names_in(self.refs):
+        for name in names_in(self.refs) if self.lost_refs_go else ():
             if not (self.entries.objects / name.removesuffix(".json")).exists():
                 yield self.refs / name
 

@@ -1,0 +1,108 @@
+"""A cache on top of others that are only read: what they hold need not be fetched again."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.entries import is_as_published, is_whole
+from datacachalog.adapters.cache.records import read_ref, ref_json, to_ns
+from datacachalog.adapters.disk import cache_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from datacachalog.domain.objects import CacheEntry
+    from datacachalog.domain.uri import Uri
+
+_NONE = "0" * 16
+"""The revision that a ref names where no entry is to be served that was confirmed before it."""
+
+
+class LayeredCache(DirectoryCache):
+    """A directory cache that serves the entries of other ones too, and writes to none of them.
+
+    Of its own entry and those of the layers, the one that was confirmed last is the current one.
+    What its own checks find out of a layer's entry is kept in its own refs. A layer that is not
+    there, such as a disk that is not mounted, has nothing.
+    """
+
+    def __init__(self, root: Path, layers: Sequence[Path]) -> None:
+        super().__init__(root)
+        # A ref may be of a layer's entry, or say that none is to be served.
+        self._keeping = replace(self._keeping, lost_refs_go=False)
+        self._layers = tuple(map(DirectoryCache, layers))
+
+    def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
+        found = super().load(key, revision, checked_at)
+        for layer in self._layers:
+            found = found or layer.load(key, revision, checked_at)
+        return found
+
+    def current(self, identity: str, uri: Uri) -> CacheEntry | None:
+        own = super().current(identity, uri)
+        found = [layer.current(identity, uri) for layer in self._layers]
+        latest = max((e for e in found if e is not None), key=_checked_at, default=None)
+        if latest is None or (own is not None and own.checked_at >= latest.checked_at):
+            return own
+        return own if self._is_forgotten(latest) else latest
+
+    def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
+        found = super().find(identity, uri, version)
+        for layer in self._layers:
+            found = found or layer.find(identity, uri, version)
+        return found
+
+    def forget(self, identity: str, uri: Uri) -> bool:
+        had_one = self.current(identity, uri) is not None
+        super().forget(identity, uri)
+        if self.current(identity, uri) is not None:
+            self._forget_layers(identity, uri)
+        return had_one
+
+    def hold(self, entry: CacheEntry) -> bool:
+        return super().hold(entry) if self._is_own(entry) else is_as_published(entry)
+
+    @contextmanager
+    def pin(self, entry: CacheEntry) -> Iterator[bool]:
+        """As the port says, of its own entries; what a layer's owner removes goes."""
+        pinned = super().pin(entry) if self._is_own(entry) else nullcontext(is_as_published(entry))
+        with pinned as is_here:
+            yield is_here
+
+    def _is_own(self, entry: CacheEntry) -> bool:
+        return str(entry.path).startswith(f"{self.objects}/")
+
+    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+        """As the port says; what is damaged in a layer stays there, and is not served any more."""
+        damaged, current = super().remove_damaged(identity, uri), self.current(identity, uri)
+        if current is None or self._is_own(current):
+            return damaged
+        with cache_errors(self.root):
+            if is_whole(current):
+                return damaged
+        self._forget_layers(identity, uri)
+        return (*damaged, current.path)
+
+    def _forget_layers(self, identity: str, uri: Uri) -> None:
+        place = self.place(identity, uri)
+        place.memo = None
+        with cache_errors(self.root):
+            self.write_ref(place.ref, ref_json(identity, _NONE), time.time_ns())
+
+    def _is_forgotten(self, entry: CacheEntry) -> bool:
+        ref = self.place(entry.identity, entry.info.uri).ref
+        try:
+            at_ns = Path(ref).stat().st_mtime_ns
+        except OSError:
+            return False
+        return read_ref(ref, entry.identity) == _NONE and to_ns(entry.checked_at) <= at_ns
+
+
+def _checked_at(entry: CacheEntry) -> datetime:
+    return entry.checked_at
