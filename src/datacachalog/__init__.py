@@ -6,6 +6,7 @@
 'customers.csv'
 """
 
+from datacachalog.application.explanations import Explanation, Forecast, Reason
 from datacachalog.application.results import (
     CacheSizeWarning,
     Collected,
@@ -17,6 +18,7 @@ from datacachalog.application.results import (
     StaleWarning,
     State,
     Verified,
+    ViewWarning,
 )
 from datacachalog.bootstrap import Catalog
 from datacachalog.domain.dataset import Dataset
@@ -47,6 +49,7 @@ from datacachalog.domain.errors import (
     UnsupportedOperationError,
     UnsupportedSchemeError,
     VersionNotFoundError,
+    ViewError,
 )
 from datacachalog.domain.freshness import Freshness
 from datacachalog.domain.objects import ObjectInfo, Revision
@@ -69,8 +72,10 @@ __all__ = [
     "DatasetNameError",
     "DatasetNotFoundError",
     "DatasetStatus",
+    "Explanation",
     "FetchAllError",
     "Fetched",
+    "Forecast",
     "Freshness",
     "Integrity",
     "IntegrityError",
@@ -84,6 +89,7 @@ __all__ = [
     "ProgressPort",
     "PushResult",
     "ReadOnlyDatasetError",
+    "Reason",
     "RemoteChangedError",
     "Revision",
     "SettingError",
@@ -97,4 +103,6 @@ __all__ = [
     "Uri",
     "Verified",
     "VersionNotFoundError",
+    "ViewError",
+    "ViewWarning",
 ]

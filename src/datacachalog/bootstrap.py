@@ -17,10 +17,12 @@ from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.storage.registry import ENTRY_POINTS, StorageSettings, storage_of
+from datacachalog.adapters.view import DirectoryView
 from datacachalog.application.catalog import CoreCatalog
-from datacachalog.domain.errors import UnsupportedSchemeError
+from datacachalog.domain.errors import SettingError, UnsupportedSchemeError
 from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.sizes import MinFree, parse_bytes
+from datacachalog.domain.view import view_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +45,7 @@ class _Recipe:
     layers: Sequence[Path]
     storage: StoragePort | None = None
     cache: CachePort | None = None
+    view: Path | None = None
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
     file: Path | None = None
 
@@ -54,7 +57,8 @@ class Catalog(CoreCatalog):
     before the environment's `DATACACHALOG_CACHE_DIR` and the user's cache folder; relative paths
     start at the current folder. `max_size` is what the cache may take, in bytes or as `20GB`, and
     `min_free` what its disk keeps free, as `5%` or a size. `cache_layers` are the folders of other
-    caches, which are only read.
+    caches, which are only read. `view` is a folder that is to have a link to the current copy of
+    each dataset.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -62,7 +66,8 @@ class Catalog(CoreCatalog):
     ['customers']
 
     Raises:
-        DatasetNameError: two datasets have one name.
+        DatasetNameError: two datasets have one name, or one link in the view.
+        SettingError: `view` is the cache folder, or in it.
         UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
         ValueError: `max_size` or `min_free` is no size.
     """
@@ -77,6 +82,7 @@ class Catalog(CoreCatalog):
         max_size: int | str | None = None,
         min_free: int | str = "5%",
         cache_layers: Iterable[str | os.PathLike[str]] = (),
+        view: str | os.PathLike[str] | None = None,
     ) -> None:
         here = Path.cwd()
         found = [dataset.starting_at(here) for dataset in datasets]
@@ -93,6 +99,7 @@ class Catalog(CoreCatalog):
             [Path(layer).absolute() for layer in cache_layers],
             storage=storage,
             cache=cache,
+            view=config.view_dir(view, os.environ),
         )
         self._build(recipe)
 
@@ -104,6 +111,7 @@ class Catalog(CoreCatalog):
             recipe.datasets,
             storage=recipe.storage or storage_of(settings),
             cache=recipe.cache or _cache_at(recipe.cache_dir, recipe.layers),
+            view=_view_of(recipe.view, [recipe.cache_dir, *recipe.layers]),
             clock=_now,
             progress=AutomaticProgress(_is_watched),
             offline=config.is_offline(os.environ) if offline is None else offline,
@@ -136,6 +144,7 @@ class Catalog(CoreCatalog):
             config.cache_dir(cache_dir, os.environ, declared.cache_dir),
             declared.bounds,
             declared.layers,
+            view=declared.view,
             options=declared.storage,
             file=declared.file,
         )
@@ -181,6 +190,14 @@ def _rebuilt(kind: type[Catalog], recipe: _Recipe, offline: bool) -> Catalog:  #
     catalog = kind.__new__(kind)
     catalog._build(recipe, offline=offline)  # noqa: SLF001 - our own class
     return catalog
+
+
+def _view_of(folder: Path | None, caches: Sequence[Path]) -> DirectoryView | None:
+    if folder is None:
+        return None
+    for problem in filter(None, (view_problem(folder, cache) for cache in caches)):
+        raise SettingError("view", problem)
+    return DirectoryView(folder)
 
 
 def _now() -> datetime:

@@ -122,6 +122,19 @@ def cache_dir(
     return found
 
 
+def view_dir(explicit: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path | None:
+    """The folder of links that a call names, as an absolute path without `..`; it need not exist.
+
+    Raises:
+        SettingError: the call names no folder.
+    """
+    if explicit is None:
+        return None
+    if not (text := os.fspath(explicit)):
+        raise SettingError("view", "is empty")
+    return Path(normpath(_path(text, environ).absolute()))
+
+
 def _path(text: str, environ: Mapping[str, str]) -> Path:
     home = environ.get("HOME")
     if home and (text == "~" or text.startswith("~/")):

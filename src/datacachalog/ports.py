@@ -239,6 +239,13 @@ class CachePort(Protocol):
         """
         ...
 
+    def has_lost(self, identity: str, uri: Uri) -> bool:
+        """Whether an entry was the current one, and is damaged or gone; not where it was forgotten.
+
+        Only tells people why there is none.
+        """
+        ...
+
     def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
         """Whether an entry's bytes come to a checksum. They are read where that is not known."""
         ...
@@ -299,5 +306,21 @@ class CachePort(Protocol):
 
         Waits at most `wait` for them; gives whether it is alone. It only saves work: what is
         published stays right where locks do not work at all.
+        """
+        ...
+
+
+class ViewPort(Protocol):
+    """Shows people the current copies, by names that they know."""
+
+    def show(self, name: str, path: Path) -> bool:
+        """Has `name` lead to a file in the cache; whether it led elsewhere, or nowhere, before.
+
+        Atomic: whoever opens `name` meanwhile gets the former file or the new one, whole. Where it
+        leads there already, that costs one look.
+
+        Raises:
+            ViewError: something is in its place that is not a view's, and stays as it is; or the
+                view cannot be written.
         """
         ...

@@ -25,6 +25,7 @@ from datacachalog import (
     DatasetNameError,
     Freshness,
     Outcome,
+    SettingError,
     UnsupportedSchemeError,
     bootstrap,
 )
@@ -386,3 +387,52 @@ catalog.fetch("a"), catalog.fetch("a"), catalog.status()
 def test_public_names_are_sorted_and_there():
     assert sorted(datacachalog.__all__) == datacachalog.__all__
     assert [] == [name for name in datacachalog.__all__ if not hasattr(datacachalog, name)]
+
+
+class TestView:
+    def test_a_catalog_file_may_name_one(self, project):
+        (project / "catalog.yaml").write_text(f"{YAML}view: links\n")
+
+        path = Catalog.open(project).fetch("orders")
+
+        assert path == (project / "links" / "orders.csv").readlink()
+
+    def test_a_relative_one_starts_at_the_current_folder(self, project, elsewhere):
+        orders = Dataset("orders", project / "data" / "orders.csv")
+        catalog = Catalog([orders], cache_dir=".cache", view="../elsewhere/links")
+
+        catalog.fetch("orders")
+
+        assert "id\n" == (elsewhere / "links" / "orders.csv").read_text()
+
+    def test_it_travels_to_other_processes(self, project, elsewhere):
+        orders = Dataset("orders", project / "data" / "orders.csv")
+        catalog = Catalog([orders], cache_dir=".cache", view="links")
+
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            catalog.fetch_all(executor=pool)
+
+        assert "id\n" == (elsewhere / "links" / "orders.csv").read_text()
+
+    @pytest.mark.parametrize(
+        ("view", "problem"),
+        [
+            ("", "view is empty"),
+            (".cache", "view is a cache folder"),
+            ("links/../.cache/links", "view is inside of a cache folder"),
+        ],
+    )
+    def test_some_folders_cannot_be_one(self, elsewhere, view, problem):
+        with pytest.raises(SettingError, match=f"^{problem}"):
+            Catalog([], cache_dir=".cache", view=view)
+
+    def test_the_cache_of_the_environment_is_none_either(self, project, monkeypatch):
+        (project / "catalog.yaml").write_text(f"{YAML}view: links\n")
+        monkeypatch.setenv("DATACACHALOG_CACHE_DIR", str(project / "links"))
+
+        with pytest.raises(SettingError, match="is a cache folder"):
+            Catalog.open(project)
+
+    def test_links_that_would_be_one_are_refused(self, elsewhere):
+        with pytest.raises(DatasetNameError, match="in the view"):
+            Catalog([Dataset("a", "x.csv"), Dataset("A", "y.csv")], view="links")

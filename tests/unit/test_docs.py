@@ -21,7 +21,7 @@ from datacachalog.cli.app import app
 from datacachalog.cli.exits import ExitCode, UsageError, exit_code
 from datacachalog.domain import errors
 from datacachalog.manifest import format as manifest_format
-from datacachalog.ports import CachePort, ProgressPort, StoragePort
+from datacachalog.ports import CachePort, ProgressPort, StoragePort, ViewPort
 from tests.pages import LANGUAGES, MARKS, ROOT, Sandbox, blocks_of, pages, run_page, text_of
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def test_the_reference_has_every_public_name():
     methods = [name for name in dir(Catalog) if not name.startswith("_")]
     of_ports = [
         name
-        for port in (StoragePort, CachePort, ProgressPort)
+        for port in (StoragePort, CachePort, ViewPort, ProgressPort)
         for name in vars(port)
         if not name.startswith("_")
     ]

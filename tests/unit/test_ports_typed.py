@@ -21,6 +21,7 @@ from datacachalog.adapters.storage.registry import StorageSettings, storage_of
 from datacachalog.adapters.storage.retrying import RetryingStorage
 from datacachalog.adapters.storage.router import RouterStorage
 from datacachalog.adapters.storage.s3 import S3Storage
+from datacachalog.adapters.view import DirectoryView
 from datacachalog.ports import SILENT, SilentProgress
 from datacachalog.testing.payloads import RecordedTransfer
 from datacachalog.testing.sources import SOURCE
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Staging,
         StoragePort,
         TransferProgress,
+        ViewPort,
     )
 
 
@@ -56,6 +58,12 @@ def test_every_cache_is_a_cache_port(tmp_path: Path) -> None:
         caches: list[CachePort] = [memory, DirectoryCache(tmp_path)]
 
         assert [] == [one for one in caches if not _has_methods_of(one, ports.CachePort)]
+
+
+def test_every_view_is_a_view_port(tmp_path: Path) -> None:
+    view: ViewPort = DirectoryView(tmp_path)
+
+    assert _has_methods_of(view, ports.ViewPort)
 
 
 def test_every_staging_is_a_staging(tmp_path: Path) -> None:

@@ -6,19 +6,23 @@ choosing adapters is not here but in `datacachalog.bootstrap`.
 
 from __future__ import annotations
 
-import importlib
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from datacachalog.application.batch import for_each, works_elsewhere
+from datacachalog.application.deciding import Deciding, refuse_offline
 from datacachalog.application.examining import Examining
-from datacachalog.application.fetching import Fetching, refuse_offline
+from datacachalog.application.explaining import Explaining
+from datacachalog.application.explanations import Forecast
+from datacachalog.application.fetching import Fetching
 from datacachalog.application.housekeeping import Housekeeping
+from datacachalog.application.naming import NamedDatasets
 from datacachalog.application.pushing import Pushing, refuse_read_only
 from datacachalog.application.results import Outcome, State
-from datacachalog.domain.errors import DatasetNameError, DatasetNotFoundError, FetchAllError
+from datacachalog.application.viewing import Viewing, refuse_collisions
+from datacachalog.domain.errors import FetchAllError
 from datacachalog.domain.housekeeping import NO_BOUNDS
 from datacachalog.domain.sizes import parse_bytes
 from datacachalog.ports import SilentProgress
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import datetime, timedelta
 
+    from datacachalog.application.explanations import Explanation
     from datacachalog.application.pushing import Expect
     from datacachalog.application.results import (
         Collected,
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.housekeeping import Bounds
     from datacachalog.domain.objects import ObjectInfo, Revision
-    from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
+    from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort, ViewPort
 
 
 class FetchOptions(TypedDict, total=False):
@@ -53,11 +58,11 @@ class FetchOptions(TypedDict, total=False):
     progress: ProgressPort | None
 
 
-class CoreCatalog:
+class CoreCatalog(NamedDatasets):
     """Named datasets, fetched through a cache. Threads may share one.
 
     Raises:
-        DatasetNameError: two datasets have one name.
+        DatasetNameError: two datasets have one name, or one link in the view.
     """
 
     def __init__(
@@ -68,49 +73,25 @@ class CoreCatalog:
         cache: CachePort,
         clock: Clock,
         progress: ProgressPort | None = None,
+        view: ViewPort | None = None,
         offline: bool = False,
         bounds: Bounds = NO_BOUNDS,
     ) -> None:
-        self._datasets: dict[str, Dataset] = {}
-        for dataset in datasets:
-            if dataset.name in self._datasets:
-                raise DatasetNameError(dataset.name, "is used twice")
-            self._datasets[dataset.name] = dataset
-        self.storage = storage
-        self.cache = cache
+        super().__init__(datasets)
+        if view is not None:
+            refuse_collisions(self.datasets)
+        self.storage, self.cache, self.view = storage, cache, view
         self.offline = offline
-        self._fetching = Fetching(storage, cache, clock)
+        deciding = Deciding(cache, clock)
+        self._fetching = Fetching(storage, cache, clock, deciding)
         self._pushing = Pushing(storage, cache, clock)
         self._housekeeping = Housekeeping(cache, clock, bounds)
         self._examining = Examining(storage, cache)
+        self._explaining = Explaining(storage, cache, clock, deciding)
+        self._viewing = Viewing(view, storage, cache)
         self._progress = progress or SilentProgress()
         # What each dataset's latest fetch or push here was of: others may move the cache on.
         self._seen: dict[str, Revision] = {}
-
-    @property
-    def datasets(self) -> tuple[Dataset, ...]:
-        """All datasets, in the order of the catalog."""
-        return tuple(self._datasets.values())
-
-    def __getitem__(self, name: str) -> Dataset:
-        if not isinstance(name, str):
-            raise TypeError(f"a dataset is asked for by its name, a str, not {name!r}")
-        try:
-            return self._datasets[name]
-        except KeyError:
-            # By name: it takes 1 ms to import, and only mistakes need it.
-            difflib = importlib.import_module("difflib")
-            close = difflib.get_close_matches(name, self._datasets, n=2)
-            raise DatasetNotFoundError(name, tuple(close)) from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._datasets
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._datasets)
-
-    def __len__(self) -> int:
-        return len(self._datasets)
 
     def fetch(
         self,
@@ -186,6 +167,8 @@ class CoreCatalog:
         fetched = self._housekeeping.hand_out(self._fetching.fetch, asked)
         if version is None and as_of is None:
             self._seen[name] = fetched.entry.revision
+            if self.view is not None:
+                return self._viewing.shown(self[name], fetched, stack=5)
         return fetched
 
     @contextmanager
@@ -299,7 +282,7 @@ class CoreCatalog:
         self._seen[name] = result.entry.revision
         self.cache.hold(result.entry)
         self._housekeeping.keep_within_bounds({result.entry.revision_id})
-        return result
+        return self._viewing.shown(dataset, result, stack=3)
 
     def is_stale(self, name: str) -> bool:
         """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.
@@ -320,6 +303,35 @@ class CoreCatalog:
         wanted = tuple(self[name].name for name in self._all_or(names))
         results, _ = for_each(self._status_of, wanted)
         return tuple(results[name] for name in wanted)
+
+    def why(self, name: str, *, refresh: bool = False, offline: bool | None = None) -> Explanation:
+        """What a `fetch` with these options would do now, and why; `str()` of it is a sentence.
+
+        Decides as `fetch` does. Asks the store where that would, once and for no bytes, and changes
+        nothing in the cache. Only an unknown name raises.
+
+        >>> from datacachalog import Catalog, Dataset
+        >>> catalog = Catalog([Dataset("customers", "data/no-such.csv")])
+        >>> catalog.why("customers").reason.value
+        'refused'
+        """
+        alone = self.offline if offline is None else offline
+        return self._explaining.explain(self[name], refresh=refresh, offline=alone)
+
+    def plan(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        refresh: bool = False,
+        offline: bool | None = None,
+    ) -> Forecast:
+        """What a `fetch_all` with these options would do now: what would be downloaded, how much.
+
+        It is what `why` says of each dataset, of all without `names`; stores are asked in parallel.
+        """
+        wanted = dict.fromkeys(self[name].name for name in self._all_or(names))
+        results, _ = for_each(partial(self.why, refresh=refresh, offline=offline), wanted)
+        return Forecast(tuple(results.values()))
 
     def verify(
         self, names: Iterable[str] | None = None, *, repair: bool = False
@@ -375,8 +387,3 @@ class CoreCatalog:
 
     def _status_of(self, name: str) -> DatasetStatus:
         return self._examining.status(self[name], offline=self.offline)
-
-    def _all_or(self, names: Iterable[str] | None) -> Iterable[str]:
-        if isinstance(names, str):
-            raise TypeError(f"names must be several, such as [{names!r}], not one str")
-        return self if names is None else names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datacachalog.application.fetching import refuse_offline
+from datacachalog.application.deciding import refuse_offline
 from datacachalog.application.results import DatasetStatus, Integrity, State, Verified
 from datacachalog.domain.errors import DatacachalogError
 

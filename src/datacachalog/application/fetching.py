@@ -6,38 +6,30 @@ import warnings
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from datacachalog.application.deciding import Question, refuse_offline, undeclared
 from datacachalog.application.results import Fetched, Outcome, StaleWarning
-from datacachalog.domain.errors import (
-    IntegrityError,
-    OfflineError,
-    RemoteChangedError,
-    StorageUnavailableError,
-)
-from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
+from datacachalog.domain.errors import RemoteChangedError, StorageUnavailableError
 from datacachalog.domain.objects import NotModified, is_immutable_version
 from datacachalog.domain.versions import version_at
 
 if TYPE_CHECKING:
-    from datacachalog.domain.checksum import Checksum
+    from datacachalog.application.deciding import Deciding
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, Revision
-    from datacachalog.domain.uri import Uri
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 _LOCK_WAIT = timedelta(minutes=10)
-_DOWN_FOR = timedelta(seconds=10)
 _STACK = 8  # from the warning up to whoever called `Catalog.fetch`
 
 
 class Fetching:
     """What `Catalog.fetch` does for each dataset. Threads may share one."""
 
-    def __init__(self, storage: StoragePort, cache: CachePort, clock: Clock) -> None:
+    def __init__(
+        self, storage: StoragePort, cache: CachePort, clock: Clock, deciding: Deciding
+    ) -> None:
         self._storage, self._cache, self._clock = storage, cache, clock
-        # When stores were last found unreachable, and why.
-        self._down: dict[str, tuple[datetime, str]] = {}
-        # Which revisions were found to come to which declared checksums.
-        self._matched: set[tuple[str, Checksum]] = set()
+        self._deciding = deciding
 
     def fetch(
         self,
@@ -70,52 +62,30 @@ class Fetching:
         want none that may be out of date.
         """
         uri, identity = dataset.source, self._storage.identity(dataset.source)
-        known, begun = self._cache.current(identity, uri), self._clock()
-        if dataset.checksum is not None and known is not None and not refresh:
-            if self._is_as_declared(known, dataset):  # nothing that the store could say changes it
-                return Fetched(dataset.name, Outcome.CACHED, known)
-        elif not refresh and dataset.freshness != ALWAYS:
-            plan = plan_fetch(known, dataset.freshness, begun)
-            if isinstance(plan, Serve):
-                return Fetched(dataset.name, Outcome.CACHED, plan.entry)
-        will_do = not refresh and (offline or dataset.on_unreachable == "stale")
-        error: StorageUnavailableError | None = _refusal_offline(uri) if offline else None
-        if error is None and will_do and known is not None:
-            error = self._recent_failure(uri, begun)
+        decided = self._deciding.decide(dataset, identity, refresh, offline)
+        if not isinstance(decided, Question):
+            return Fetched(dataset.name, Outcome.CACHED, decided.entry)
+        error = decided.refusal
         if error is None:
             try:
-                return self._ask_in_turn(dataset, identity, (known, begun), progress)
+                return self._ask_in_turn(dataset, identity, decided, progress)
             except StorageUnavailableError as failure:
-                self._down[_store(uri)], error = (self._clock(), failure.detail), failure
-        known = self._cache.current(identity, uri)
-        if known is None or not will_do or not self._is_as_declared(known, dataset):
+                self._deciding.note_down(uri, failure)
+                error = failure
+        entry = self._deciding.instead(dataset, identity, decided)
+        if entry is None:
             raise error
-        return _stale(dataset.name, known, error)
-
-    def _is_as_declared(self, entry: CacheEntry, dataset: Dataset) -> bool:
-        if dataset.checksum is None or (entry.revision_id, dataset.checksum) in self._matched:
-            return True
-        if not self._cache.matches(entry, dataset.checksum):
-            return False
-        self._matched.add((entry.revision_id, dataset.checksum))
-        return True
-
-    def _recent_failure(self, uri: Uri, now: datetime) -> StorageUnavailableError | None:
-        """Why its store was not reached a moment ago: not every dataset needs to wait for it."""
-        since, detail = self._down.get(_store(uri), (None, ""))
-        if since is None or not timedelta(0) <= now - since < _DOWN_FOR:
-            return None
-        return StorageUnavailableError(str(uri), detail)
+        return _stale(dataset.name, entry, error)
 
     def _ask_in_turn(
         self,
         dataset: Dataset,
         identity: str,
-        before: tuple[CacheEntry | None, datetime],
+        question: Question,
         progress: ProgressPort,
     ) -> Fetched:
-        """Asks the store, unless somebody else does; `before` is what was known when."""
-        uri, (known, begun) = dataset.source, before
+        """Asks the store, unless somebody else does."""
+        uri, known, begun = dataset.source, question.known, question.begun
         with self._cache.alone(identity, uri, _LOCK_WAIT):
             entry = self._cache.current(identity, uri)
             # Whoever was here before may have asked the store after we were called: that answer
@@ -125,7 +95,7 @@ class Fetching:
                 entry is not None
                 and begun <= entry.checked_at <= self._clock()
                 and entry != known
-                and self._is_as_declared(entry, dataset)
+                and self._deciding.is_as_declared(entry, dataset)
             ):
                 return Fetched(dataset.name, Outcome.UNCHANGED, entry)
             return self._ask(dataset, identity, entry, progress)
@@ -146,9 +116,8 @@ class Fetching:
                     got, checked_at=asked, current=True, checksum=dataset.checksum
                 )
                 return Fetched(dataset.name, Outcome.DOWNLOADED, published)
-            if entry is not None and not self._is_as_declared(entry, dataset):
-                detail = f"it is unchanged, and {dataset.checksum} is declared"
-                raise IntegrityError(str(uri), detail)
+            if entry is not None and not self._deciding.is_as_declared(entry, dataset):
+                raise undeclared(dataset)
             confirmed = None if entry is None else self._cache.confirm(entry, asked)
         if confirmed is not None:
             return Fetched(dataset.name, Outcome.UNCHANGED, confirmed)
@@ -204,22 +173,7 @@ class Fetching:
         return fetched
 
 
-def refuse_offline(uri: Uri, *, offline: bool) -> None:
-    """Raises `OfflineError` where a store that is reached by a network would be asked offline."""
-    if offline and (error := _refusal_offline(uri)):
-        raise error
-
-
-def _refusal_offline(uri: Uri) -> OfflineError | None:
-    """Why this may not be asked for offline; nothing is wrong with what is on this machine."""
-    return None if uri.scheme == "file" else OfflineError(str(uri))
-
-
 def _stale(name: str, entry: CacheEntry, error: StorageUnavailableError) -> Fetched:
     told = f"{name!r} may be out of date, as of {entry.checked_at:%Y-%m-%d %H:%M} UTC: {error}"
     warnings.warn(told, StaleWarning, stacklevel=_STACK)
     return Fetched(name, Outcome.STALE, entry, error)
-
-
-def _store(uri: Uri) -> str:
-    return f"{uri.scheme}://{uri.authority}"

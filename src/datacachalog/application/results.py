@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from datacachalog.domain.errors import DatacachalogError, StorageUnavailableError
+    from datacachalog.domain.errors import DatacachalogError, StorageUnavailableError, ViewError
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
     from datacachalog.domain.uri import Uri
 
@@ -29,6 +29,10 @@ class Outcome(Enum):
 
 class StaleWarning(UserWarning):
     """A store could not be asked, and a copy was served that may be out of date."""
+
+
+class ViewWarning(UserWarning):
+    """A dataset is in the cache, and its link in the view could not be made."""
 
 
 class CacheSizeWarning(UserWarning):
@@ -60,6 +64,8 @@ class Fetched:
     entry: CacheEntry
     error: StorageUnavailableError | None = None
     """Why the store could not be asked, where the outcome is `STALE`."""
+    link_error: ViewError | None = None
+    """Why the view does not show it, where there is one."""
 
     @property
     def path(self) -> Path:
@@ -73,6 +79,8 @@ class PushResult:
 
     name: str
     entry: CacheEntry
+    link_error: ViewError | None = None
+    """Why the view does not show it, where there is one."""
 
     @property
     def path(self) -> Path:

@@ -24,6 +24,8 @@ _COMMANDS: Final = (
     "fetch",
     "push",
     "status",
+    "why",
+    "plan",
     "versions",
     "invalidate",
     "verify",

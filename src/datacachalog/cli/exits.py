@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     STALE = 8
     """`status --check` found a copy that is missing or not current."""
     CACHE = 9
-    """The cache is full or may not be written."""
+    """The cache or the view is full or may not be written."""
     INTERRUPTED = 130
     """Ctrl-C (128 and SIGINT's number)."""
     PIPE_CLOSED = 141
@@ -89,6 +89,7 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.CacheFullError: ExitCode.CACHE,
     errors.CachePermissionError: ExitCode.CACHE,
     errors.IntegrityError: ExitCode.INTEGRITY,
+    errors.ViewError: ExitCode.CACHE,
 }
 
 _NEEDS_A_PERSON = (

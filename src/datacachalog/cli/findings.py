@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Final
 from datacachalog import config, manifest
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.disk import cache_errors
+from datacachalog.adapters.view import DirectoryView, view_errors
 from datacachalog.bootstrap import serves
 from datacachalog.cli.messages import record as error_record
-from datacachalog.cli.text import size
-from datacachalog.domain.errors import DatacachalogError
+from datacachalog.domain.errors import DatacachalogError, ViewError
 from datacachalog.domain.uri import Uri
+from datacachalog.domain.view import link_name
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from datacachalog import Dataset
     from datacachalog.cli.options import GlobalOptions
     from datacachalog.cli.output import JsonValue
     from datacachalog.manifest import Manifest
@@ -125,6 +128,25 @@ def cache_folder(
             "locks": has_locks,
         },
     )
+
+
+def view_folder(folder: Path, datasets: Iterable[Dataset]) -> Finding:
+    """Whether the links of the view can be made, and which of them lead nowhere."""
+    view, known = DirectoryView(folder), {"dir": str(folder)}
+    try:
+        links = view.links()
+        for dataset in datasets:
+            view.refuse_others(link_name(dataset))
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        with view_errors(folder), TemporaryDirectory(prefix=".doctor-", dir=there):
+            pass
+    except ViewError as error:
+        return Finding("view", str(error), known, error)
+    broken = [name for name, leads_somewhere in links.items() if not leads_somewhere]
+    said = f"{folder}, {len(links)} {'link' if len(links) == 1 else 'links'}"
+    if broken:
+        said += f"; a fetch mends those that lead nowhere: {', '.join(broken)}"
+    return Finding("view", said, {**known, "links": len(links), "broken": broken})
 
 
 def _who_set_the_cache(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from datacachalog.cli import text
 from datacachalog.cli.exits import UsageError
 from datacachalog.cli.text import escaped, painted, width
+from datacachalog.domain.words import age, moment, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -148,9 +149,9 @@ class Output:
     def _human(self, cell: Cell) -> str:
         match cell:
             case datetime():
-                return text.age(cell, self._now)
+                return age(cell, self._now)
             case Size():
-                return text.size(cell.size_bytes)
+                return size(cell.size_bytes)
             case _:
                 return _plain(cell)
 
@@ -171,7 +172,7 @@ def _plain(cell: Cell) -> str:
         case None:
             return ""
         case datetime():
-            return text.moment(cell)
+            return moment(cell)
         case Size():
             return str(cell.size_bytes)
         case Painted():

@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datacachalog.cli import messages
-from datacachalog.cli.text import moment
+from datacachalog.domain.words import moment
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from datacachalog.application.explanations import Explanation
     from datacachalog.application.results import Fetched, PushResult
     from datacachalog.cli.output import JsonValue
     from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.errors import DatacachalogError
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
 
 
@@ -64,13 +66,38 @@ def fetched_record(fetched: Fetched) -> dict[str, JsonValue]:
         "name": fetched.name,
         "outcome": fetched.outcome.value,
         **copy_record(fetched.entry),
-        "error": None if fetched.error is None else messages.record(fetched.error),
+        "error": _error(fetched.error),
+        "link_error": _error(fetched.link_error),
     }
 
 
 def pushed_record(pushed: PushResult) -> dict[str, JsonValue]:
     """What a push did."""
-    return {"name": pushed.name, "source": str(pushed.info.uri), **copy_record(pushed.entry)}
+    return {
+        "name": pushed.name,
+        "source": str(pushed.info.uri),
+        **copy_record(pushed.entry),
+        "link_error": _error(pushed.link_error),
+    }
+
+
+def explained_record(explained: Explanation) -> dict[str, JsonValue]:
+    """What a fetch would do."""
+    entry, remote = explained.entry, explained.remote
+    return {
+        "name": explained.name,
+        "outcome": None if explained.outcome is None else explained.outcome.value,
+        "reason": explained.reason.value,
+        "size_bytes": explained.size_bytes,
+        "sentence": str(explained),
+        "cached": None if entry is None else copy_record(entry),
+        "remote": None if remote is None else object_record(remote),
+        "error": _error(explained.error),
+    }
+
+
+def _error(error: DatacachalogError | None) -> JsonValue:
+    return None if error is None else messages.record(error)
 
 
 def _time(when: datetime | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from datacachalog import CacheSizeWarning, Catalog, StaleWarning, config
+from datacachalog import CacheSizeWarning, Catalog, StaleWarning, ViewWarning, config
 from datacachalog.adapters.progress import RichProgress
 from datacachalog.cli import messages
 from datacachalog.cli.options import GlobalOptions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Self, TextIO
 
-    from datacachalog import Fetched
+    from datacachalog import Fetched, PushResult
     from datacachalog.adapters.cache.directory import DirectoryCache
     from datacachalog.ports import ProgressPort
 
@@ -54,6 +54,7 @@ class Session:
         catalog = Catalog.open(self.options.catalog, cache_dir=self.options.cache_dir)
         catalog.offline |= offline
         warnings.simplefilter("ignore", StaleWarning)  # `warn_of_stale` says it
+        warnings.simplefilter("ignore", ViewWarning)  # `warn_of_links` does
         warnings.showwarning = _show_warning
         return catalog
 
@@ -63,6 +64,12 @@ class Session:
             if one.error is not None and not self.as_json:
                 when = f"{one.entry.checked_at:%Y-%m-%d %H:%M} UTC"
                 messages.warn(f"{one.name} may be out of date, as of {when}: {one.error}")
+
+    def warn_of_links(self, done: Iterable[Fetched | PushResult]) -> None:
+        """Tells people which links of the view could not be made; programs see it in the record."""
+        for one in done:
+            if one.link_error is not None and not self.as_json:
+                messages.warn(f"{one.name}: {one.link_error}")
 
     def say_if_empty(self, catalog: Catalog) -> None:
         """Tells people why they see nothing."""

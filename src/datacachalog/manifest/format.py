@@ -162,6 +162,7 @@ _NO_SOURCE = (
     r"~/|~$|datlake://|[A-Za-z0-9+.-]+://[^/]*@|"
     r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)|(?:s3[an]?|gs|https?|file)(?::(?!/)|//)"
 )
+_NO_VIEW = r"://|^(?:\./)*\.?$|^(?:\./+)*\.\.(?:/|$)"
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _FLAG_OR_REFERENCE: Final[Schema] = {
     "anyOf": [{"type": "boolean"}, {"type": "string", "pattern": r"\$\{"}]
@@ -280,6 +281,12 @@ CATALOG: Final = Section(
             "The version of this format.", values.version, {"const": 1}, required="version: 1"
         ),
         "cache": Key("Where fetched files are kept.", _CACHE.read, _CACHE.schema()),
+        "view": Key(
+            "A folder for links to the current copies, customers.csv and so on; it is in the "
+            "folder of this file.",
+            values.view,
+            {**_TEXT, "not": {"pattern": _NO_VIEW}},
+        ),
         "defaults": Key(
             "What holds for datasets that do not say otherwise.", _DEFAULTS.read, _DEFAULTS.schema()
         ),
@@ -305,7 +312,7 @@ CATALOG: Final = Section(
             },
         ),
     },
-    later=frozenset({"environments", "view", "registry"}),
+    later=frozenset({"environments", "registry"}),
 )
 
 

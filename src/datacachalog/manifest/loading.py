@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import stat
 from dataclasses import dataclass
+from os.path import normpath, realpath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import CatalogInvalidError, CatalogNotFoundError
 from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.sizes import FIVE_PERCENT
+from datacachalog.domain.view import colliding, view_problem
 from datacachalog.manifest.document import MAX_BYTES, GaveUpError, Problems, Scalar, parse
 from datacachalog.manifest.format import CATALOG
 from datacachalog.manifest.values import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from datacachalog.domain.storage_options import StorageOptions
 
@@ -32,7 +34,8 @@ class Manifest:
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
     `storage` has the options by URI prefix, `bounds` how much the cache may take,
-    `layers` the absolute folders of caches below it.
+    `layers` the absolute folders of caches below it. `view` is absolute and inside of `root`,
+    if there is one.
     """
 
     file: Path
@@ -42,6 +45,7 @@ class Manifest:
     storage: Mapping[str, StorageOptions]
     bounds: Bounds
     layers: tuple[Path, ...]
+    view: Path | None = None
 
 
 def _anything(_scheme: str) -> bool:
@@ -65,9 +69,13 @@ def load(
         values = _values(_content(file, name), Place("", problems, environ, serves))
     except GaveUpError:
         values = {}
-    if problems:
-        raise CatalogInvalidError(str(file), problems.listed(name))
-    return _manifest(file.absolute(), values)
+    if not problems:
+        declared = _manifest(file.absolute(), values)
+        problem = None if declared.view is None else _view_problem(declared, declared.view)
+        if problem is None:
+            return declared
+        problems.add(values["view"][1], f"'view' {problem}")
+    raise CatalogInvalidError(str(file), problems.listed(name))
 
 
 def _content(file: Path, name: str) -> bytes:
@@ -91,6 +99,26 @@ def _values(content: bytes, place: Place) -> dict[str, Any]:
     return CATALOG.read(tree, place) or {}
 
 
+def _view_problem(declared: Manifest, view: Path) -> str | None:
+    """Why there can be no view in that folder, as the rest of a sentence, or None.
+
+    Links count as where they lead: a catalog that comes with some must not have others written to
+    outside of its folder.
+    """
+    root, folder = Path(realpath(declared.root)), Path(realpath(view))
+    if folder == root:
+        return "is the folder of this file; name one in it"
+    if not folder.is_relative_to(root):
+        return "is outside of the folder of this file"
+    for cache in filter(None, (declared.cache_dir, *declared.layers)):
+        if problem := view_problem(folder, Path(realpath(cache))):
+            return problem
+    if found := colliding(declared.datasets):
+        one, other, link = found
+        return f"would have one link, {link!r}, for the datasets {one.name!r} and {other.name!r}"
+    return None
+
+
 def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
     root = file.parent
     defaults = values.get("defaults", {})
@@ -100,6 +128,7 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
     )
     cache = values.get("cache", {})
     folder = cache.get("dir")
+    view, _ = values.get("view", (None, 0))
     return Manifest(
         file,
         root,
@@ -108,4 +137,5 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         values.get("storage", {}),
         Bounds(cache.get("max_size"), cache.get("min_free", FIVE_PERCENT)),
         tuple(root / layer for layer in cache.get("layers", ())),
+        Path(normpath(root / view)) if view else None,
     )

@@ -1,6 +1,6 @@
 """How the single values of catalog.yaml are read, each by what it means.
 
-Values under `storage` and `cache` may refer to environment variables: `${NAME}`, or
+Values under `storage` and `cache`, and `view`, may refer to environment variables: `${NAME}`, or
 `${NAME:-default}` where it may be unset or empty; `$$` is a dollar sign. A reference that comes
 to nothing leaves its key as if it were not written. Variables that sound like a secret are
 refused: a catalog that somebody else wrote must not send secrets to an endpoint that it names.
@@ -310,3 +310,9 @@ def folder(node: Node, place: Place) -> str | None:
     else:
         return f"{home}/{rest}"
     return None
+
+
+def view(node: Node, place: Place) -> tuple[str, int] | None:
+    """A folder, as `folder` has it, and its line: what is wrong with it shows beside the others."""
+    path = folder(node, place)
+    return None if path is None else (path, node.line)

@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
     "datacachalog.testing.listing_contract",
     "datacachalog.testing.reading_contract",
     "datacachalog.testing.staging_contract",
+    "datacachalog.testing.view_contract",
     "datacachalog.testing.writing_contract",
 )
 

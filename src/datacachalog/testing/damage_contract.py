@@ -91,6 +91,22 @@ class DamageContract(CacheFixtures):
         assert None is cache.confirm(entry, NOON + SECOND)
 
     @damaged
+    def test_a_damaged_entry_is_told_from_none(
+        self, cache: CachePort, damage: Callable[[Path], None]
+    ) -> None:
+        assert not cache.has_lost(*SOURCE)
+        entry = publish(cache, b"first")
+        assert not cache.has_lost(*SOURCE)
+
+        damage(entry.path)
+
+        assert cache.has_lost(*SOURCE)
+        cache.remove_damaged(*SOURCE)
+        assert cache.has_lost(*SOURCE)
+        cache.forget(*SOURCE)
+        assert not cache.has_lost(*SOURCE)
+
+    @damaged
     def test_a_damaged_entry_is_healed_by_publishing_it_again(
         self, cache: CachePort, damage: Callable[[Path], None]
     ) -> None:

@@ -16,6 +16,8 @@ COMMANDS = [
     "fetch",
     "push",
     "status",
+    "why",
+    "plan",
     "versions",
     "invalidate",
     "verify",

@@ -28,6 +28,7 @@ from datacachalog.domain.errors import (
     StorageAccessError,
     StorageError,
     UnsupportedSchemeError,
+    ViewError,
 )
 
 CLASSES = [
@@ -44,6 +45,7 @@ def example(kind):
     if issubclass(kind, CacheError):
         return kind("/cache", "the detail")
     arguments = {
+        ViewError: ("/project/data/customers.csv", "there is a folder in its place"),
         CatalogNotFoundError: ("in '/project' or above",),
         CatalogInvalidError: ("catalog.yaml", ("catalog.yaml:1: a problem",)),
         DatasetNotFoundError: ("custmers", ("customers",)),

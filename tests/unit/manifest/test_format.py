@@ -48,7 +48,7 @@ UNKNOWN = [
     ("dataset: {}", "2: unknown key 'dataset'; did you mean 'datasets'?"),
     (
         "zebra: 1",
-        f"2: unknown key 'zebra'; {OTHERS} version, cache, defaults, storage, datasets",
+        f"2: unknown key 'zebra'; {OTHERS} version, cache, view, defaults, storage, datasets",
     ),
     (
         "cache: {folder: x}",
@@ -66,15 +66,14 @@ UNKNOWN = [
         "datasets:\n  customers:\n    source: c.csv\n    sorce: d.csv",
         "5: unknown key 'sorce' in dataset 'customers'; did you mean 'source'?",
     ),
-    ("'': 1", f"2: unknown key ''; {OTHERS} version, cache, defaults, storage, datasets"),
+    ("'': 1", f"2: unknown key ''; {OTHERS} version, cache, view, defaults, storage, datasets"),
     (
         '"\\t": 1',
-        f"2: unknown key '\\t'; {OTHERS} version, cache, defaults, storage, datasets",
+        f"2: unknown key '\\t'; {OTHERS} version, cache, view, defaults, storage, datasets",
     ),
 ]
 LATER = [
     ("environments: {}", "2: 'environments' is not supported yet"),
-    ("view: data", "2: 'view' is not supported yet"),
     ("registry: {url: https://h}", "2: 'registry' is not supported yet"),
     *(
         (
@@ -166,7 +165,7 @@ extra: !python/name:os.system {}
         "catalog.yaml:14: tag '!python/name:os.system' is not allowed; this file is plain data",
         (
             f"catalog.yaml:14: unknown key 'extra'; {OTHERS} "
-            "version, cache, defaults, storage, datasets"
+            "version, cache, view, defaults, storage, datasets"
         ),
     ] == mistakes(text)
 
@@ -179,10 +178,10 @@ def test_another_version_is_the_only_mistake_that_counts():
 
 
 def test_a_mistake_that_an_alias_repeats_is_named_once():
-    text = "version: 1\ncache: &a {min_free: some}\ndefaults: {freshness: 1m}\nview: *a"
+    text = "version: 1\ncache: &a {min_free: some}\ndefaults: {freshness: 1m}\nregistry: *a"
     assert [
         "catalog.yaml:2: 'min_free' in 'cache' must be a share such as 5%, or a size, not 'some'",
-        "catalog.yaml:4: 'view' is not supported yet",
+        "catalog.yaml:4: 'registry' is not supported yet",
     ] == mistakes(text)
 
 

@@ -197,6 +197,10 @@ class DirectoryCache:
         place.memo = None  # the next ref may be given the same inode
         return had_one
 
+    def has_lost(self, identity: str, uri: Uri) -> bool:
+        was_there = os.path.lexists(self.place(identity, uri).ref)
+        return was_there and self.current(identity, uri) is None
+
     def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
         with cache_errors(self.root):
             return has_checksum(entry, checksum)

@@ -65,6 +65,12 @@ class LayeredCache(DirectoryCache):
             self._forget_layers(identity, uri)
         return had_one
 
+    def has_lost(self, identity: str, uri: Uri) -> bool:
+        if read_ref(self.place(identity, uri).ref, identity) == _NONE:
+            return False
+        lost = super().has_lost(identity, uri)
+        return lost or any(layer.has_lost(identity, uri) for layer in self._layers)
+
     def hold(self, entry: CacheEntry) -> bool:
         return super().hold(entry) if self._is_own(entry) else is_as_published(entry)
 

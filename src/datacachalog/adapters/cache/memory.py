@@ -105,6 +105,10 @@ class MemoryCache:
             self._current.pop(identity, None)
             return had_one
 
+    def has_lost(self, identity: str, uri: Uri) -> bool:
+        with self._lock:
+            return identity in self._current and self.current(identity, uri) is None
+
     def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
         with cache_errors(self.root):
             return has_checksum(entry, checksum)

@@ -12,7 +12,7 @@ from datacachalog.cli.interrupts import interruptibly
 from datacachalog.cli.options import json_option
 from datacachalog.cli.output import Size
 from datacachalog.cli.session import Session
-from datacachalog.cli.text import size
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
     from datacachalog.cli.output import Cell

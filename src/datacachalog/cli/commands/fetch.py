@@ -9,7 +9,7 @@ import click
 
 from datacachalog.application.batch import for_each
 from datacachalog.cli.exits import UsageError
-from datacachalog.cli.options import json_option, offline_option
+from datacachalog.cli.options import json_option, offline_option, refresh_option, refuse_both
 from datacachalog.cli.records import fetched_record
 from datacachalog.cli.session import Session, names_argument
 from datacachalog.domain.errors import FetchAllError
@@ -30,7 +30,7 @@ def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.command("fetch")
 @names_argument
 @click.option("--all", "everything", is_flag=True, help="All datasets of the catalog.")
-@click.option("--refresh", is_flag=True, help="Ask the store, however fresh the copy is.")
+@refresh_option
 @offline_option
 @click.option("--version", metavar="ID", help="One version, by the store's own id.")
 @click.option(
@@ -68,8 +68,7 @@ def command(
     the names; those of datasets that failed are left out.
     """
     _check(names, everything=everything, version=version, as_of=as_of)
-    if refresh and offline:
-        raise UsageError("--refresh and --offline exclude each other", "give one of them")
+    refuse_both(refresh=refresh, offline=offline)
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open(offline=offline)
     wanted = names or tuple(catalog)
@@ -81,6 +80,7 @@ def command(
         fetched, failures = for_each(obtain, wanted, max_workers=max_workers)
     there = [fetched[name] for name in wanted if name in fetched]
     session.warn_of_stale(there)
+    session.warn_of_links(there)
     session.out.lines([str(one.path) for one in there], [fetched_record(one) for one in there])
     if failures:
         everyone = FetchAllError(failures, {name: one.path for name, one in fetched.items()})

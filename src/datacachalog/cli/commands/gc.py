@@ -11,9 +11,9 @@ from datacachalog.cli.interrupts import interruptibly
 from datacachalog.cli.options import json_option
 from datacachalog.cli.output import Size
 from datacachalog.cli.session import Session
-from datacachalog.cli.text import size
 from datacachalog.domain.freshness import parse_duration
 from datacachalog.domain.sizes import parse_bytes
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

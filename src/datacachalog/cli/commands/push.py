@@ -11,8 +11,8 @@ from datacachalog.cli.interrupts import interruptibly
 from datacachalog.cli.options import json_option
 from datacachalog.cli.records import pushed_record
 from datacachalog.cli.session import Session, name_argument
-from datacachalog.cli.text import size
 from datacachalog.domain.errors import LocalFileError
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -49,5 +49,6 @@ def command(
     catalog = session.open()
     with session.progress() as progress:
         pushed = interruptibly(partial(catalog.push, name, file, expect=expect, progress=progress))
+    session.warn_of_links([pushed])
     session.say(f"pushed {size(pushed.info.size_bytes)} to {pushed.info.uri}")
     session.out.lines([str(pushed.path)], pushed_record(pushed))

@@ -25,6 +25,7 @@ DatacachalogError
 │   ├── CacheFullError
 │   ├── CachePermissionError
 │   └── IntegrityError
+├── ViewError                     whoever owns the folder that it names
 └── FetchAllError                 several of the above at once
 
 Each class has a stable `code` (on the command line's JSON and in the docs), a message of one
@@ -38,6 +39,7 @@ from datacachalog.domain.errors.cache import (
     CacheFullError,
     CachePermissionError,
     IntegrityError,
+    ViewError,
 )
 from datacachalog.domain.errors.catalog import (
     CatalogError,
@@ -91,4 +93,5 @@ __all__ = [
     "UnsupportedOperationError",
     "UnsupportedSchemeError",
     "VersionNotFoundError",
+    "ViewError",
 ]

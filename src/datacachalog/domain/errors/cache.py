@@ -35,6 +35,20 @@ class CachePermissionError(CacheError):
     code = "cache-permission"
 
 
+class ViewError(DatacachalogError):
+    """A dataset is in the cache, and its link in the view could not be made."""
+
+    code = "view"
+    _hint = "move what is there away, or name another folder with 'view:' in catalog.yaml"
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(path, problem)
+
+    def __str__(self) -> str:
+        return f"the link {self.path!r} cannot be made: {self.problem}"
+
+
 class IntegrityError(CacheError):
     """Bytes are not what they are recorded or declared to be."""
 
