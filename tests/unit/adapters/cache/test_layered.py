@@ -215,3 +215,15 @@ class TestCatalog:
         (tmp_path / "catalog.yaml").write_text(text)
 
         assert Catalog.open(tmp_path).fetch("orders").is_relative_to(shared)
+
+
+def test_what_a_layer_has_lost_is_told_and_what_was_forgotten_is_not(cache, lower):
+    path = publish(lower, b"first").path
+    assert not cache.has_lost(*SOURCE)
+    path.unlink()
+    assert cache.has_lost(*SOURCE)
+
+    publish(lower, b"first", at=NOON + SECOND)
+    cache.forget(*SOURCE)
+
+    assert (None, False) == (cache.current(*SOURCE), cache.has_lost(*SOURCE))
