@@ -13,6 +13,8 @@ from datacachalog.application.results import (
     DatasetStatus,
     Fetched,
     Integrity,
+    LockChange,
+    Locked,
     Outcome,
     PushResult,
     StaleWarning,
@@ -37,6 +39,9 @@ from datacachalog.domain.errors import (
     IntegrityError,
     InvalidUriError,
     LocalFileError,
+    LockfileError,
+    LockfileNotFoundError,
+    LockMismatchError,
     NotAnObjectError,
     ObjectNotFoundError,
     OfflineError,
@@ -52,6 +57,7 @@ from datacachalog.domain.errors import (
     ViewError,
 )
 from datacachalog.domain.freshness import Freshness
+from datacachalog.domain.lockfile import Pin
 from datacachalog.domain.objects import ObjectInfo, Revision
 from datacachalog.domain.uri import Uri
 from datacachalog.ports import ProgressPort
@@ -81,11 +87,17 @@ __all__ = [
     "IntegrityError",
     "InvalidUriError",
     "LocalFileError",
+    "LockChange",
+    "LockMismatchError",
+    "Locked",
+    "LockfileError",
+    "LockfileNotFoundError",
     "NotAnObjectError",
     "ObjectInfo",
     "ObjectNotFoundError",
     "OfflineError",
     "Outcome",
+    "Pin",
     "ProgressPort",
     "PushResult",
     "ReadOnlyDatasetError",

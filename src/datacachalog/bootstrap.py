@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.lockfile import LockfileOnDisk
 from datacachalog.adapters.storage.registry import ENTRY_POINTS, StorageSettings, storage_of
 from datacachalog.adapters.view import DirectoryView
 from datacachalog.application.catalog import CoreCatalog
+from datacachalog.application.locking import Lockfile
 from datacachalog.domain.errors import SettingError, UnsupportedSchemeError
 from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.sizes import MinFree, parse_bytes
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.storage_options import StorageOptions
+    from datacachalog.domain.uri import Uri
     from datacachalog.manifest import Manifest
     from datacachalog.ports import CachePort, StoragePort
 
@@ -48,6 +51,12 @@ class _Recipe:
     view: Path | None = None
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
     file: Path | None = None
+    sources: Mapping[str, Uri] = field(default_factory=dict)
+
+    def lockfile(self) -> Lockfile:
+        """The lockfile beside the catalog file, where there is one."""
+        port = None if self.file is None else LockfileOnDisk(config.lockfile(self.file))
+        return Lockfile(port, self.sources)
 
 
 class Catalog(CoreCatalog):
@@ -116,6 +125,7 @@ class Catalog(CoreCatalog):
             progress=AutomaticProgress(_is_watched),
             offline=config.is_offline(os.environ) if offline is None else offline,
             bounds=recipe.bounds,
+            lockfile=recipe.lockfile(),
         )
 
     @classmethod
@@ -147,6 +157,7 @@ class Catalog(CoreCatalog):
             view=declared.view,
             options=declared.storage,
             file=declared.file,
+            sources=declared.sources,
         )
         catalog._build(recipe)  # noqa: SLF001 - our own class
         return catalog

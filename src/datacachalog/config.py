@@ -92,6 +92,16 @@ def _is(kind: Callable[[int], int], path: Path) -> bool:
         return False
 
 
+def lockfile(catalog_file: Path) -> Path:
+    """The lockfile of a catalog file: beside it, by its name.
+
+    >>> str(lockfile(Path("/shop/catalog.yaml")))
+    '/shop/catalog.lock'
+    """
+    is_yaml = catalog_file.suffix in {".yaml", ".yml"}
+    return catalog_file.with_name(f"{catalog_file.stem if is_yaml else catalog_file.name}.lock")
+
+
 def cache_dir(
     explicit: str | os.PathLike[str] | None,
     environ: Mapping[str, str],

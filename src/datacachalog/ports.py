@@ -220,6 +220,10 @@ class CachePort(Protocol):
         """The entry of one version, by the store's version id."""
         ...
 
+    def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:
+        """An entry of this source whose bytes have that BLAKE3, current or not."""
+        ...
+
     def staging(self, identity: str, uri: Uri) -> AbstractContextManager[Staging]:
         """A place for one download; what was not published is gone when the context ends."""
         ...
@@ -322,5 +326,30 @@ class ViewPort(Protocol):
         Raises:
             ViewError: something is in its place that is not a view's, and stays as it is; or the
                 view cannot be written.
+        """
+        ...
+
+
+class LockfilePort(Protocol):
+    """The text of the lockfile, beside the catalog file."""
+
+    @property
+    def file(self) -> str:
+        """Where it is, for people."""
+        ...
+
+    def read(self) -> str | None:
+        """Its text; None where there is none.
+
+        Raises:
+            LockfileError: it cannot be read, is no text, or is larger than any lockfile is.
+        """
+        ...
+
+    def write(self, text: str) -> None:
+        """Replaces it whole: everybody reads the one text or the other. The last one stays.
+
+        Raises:
+            LockfileError: it cannot be written, and is as it was.
         """
         ...

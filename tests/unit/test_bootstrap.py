@@ -179,6 +179,17 @@ class TestOpen:
 
         assert project == Catalog.open(project).root
 
+    def test_its_lockfile_is_beside_it_and_has_sources_as_it_has_them(self, project, elsewhere):
+        (project / "catalog.yaml").write_text(
+            "version: 1\ndatasets: {a: {source: data/orders.csv}, b: {source: ../shared.csv}}\n"
+        )
+        (project.parent / "shared.csv").write_text("1")
+
+        locked = pickle.loads(pickle.dumps(Catalog.open(project))).lock()  # noqa: S301 - our own
+
+        assert (project / "catalog.lock").exists()
+        assert ["data/orders.csv", "../shared.csv"] == [one.after.source for one in locked]
+
     def test_a_catalog_that_is_not_there_is_told(self, elsewhere):
         with pytest.raises(CatalogNotFoundError, match="elsewhere"):
             Catalog.open()

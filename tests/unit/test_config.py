@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from datacachalog.config import cache_dir, find_catalog, is_offline, progress_wanted
+from datacachalog.config import lockfile as lockfile_of
 from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 
@@ -236,3 +237,17 @@ def test_settings_and_catalogs_load_nothing_heavy():
 
     heavy = {"boto3", "botocore", "obstore", "pydantic", "pydantic_settings", "rich", "typer"}
     assert set() == heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("catalog", "lockfile"),
+    [
+        ("/shop/catalog.yaml", "/shop/catalog.lock"),
+        ("/shop/prod.yml", "/shop/prod.lock"),
+        ("/shop/catalog.lock", "/shop/catalog.lock.lock"),
+        ("/shop/catalog", "/shop/catalog.lock"),
+        ("/shop/eu.catalog", "/shop/eu.catalog.lock"),
+    ],
+)
+def test_a_lockfile_is_beside_its_catalog_and_never_the_same(catalog, lockfile):
+    assert Path(lockfile) == lockfile_of(Path(catalog))

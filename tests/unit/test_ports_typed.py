@@ -14,6 +14,7 @@ from datacachalog import ports
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.memory import MemoryCache
+from datacachalog.adapters.lockfile import LockfileOnDisk
 from datacachalog.adapters.progress import RichProgress
 from datacachalog.adapters.storage.filesystem import FilesystemStorage
 from datacachalog.adapters.storage.memory import MemoryStorage
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from datacachalog.ports import (
         CachePort,
+        LockfilePort,
         ProgressPort,
         Staging,
         StoragePort,
@@ -89,6 +91,12 @@ def test_every_progress_is_a_progress_port() -> None:
             transfers.append(transfer)
 
     assert [] == [one for one in transfers if not _has_methods_of(one, ports.TransferProgress)]
+
+
+def test_the_lockfile_on_disk_is_a_lockfile_port(tmp_path: Path) -> None:
+    lockfile: LockfilePort = LockfileOnDisk(tmp_path / "catalog.lock")
+
+    assert _has_methods_of(lockfile, ports.LockfilePort)
 
 
 def _has_methods_of(adapter: object, port: type) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from datacachalog.application.batch import for_each, works_elsewhere
 from datacachalog.application.deciding import Deciding, refuse_offline
@@ -18,7 +18,8 @@ from datacachalog.application.explaining import Explaining
 from datacachalog.application.explanations import Forecast
 from datacachalog.application.fetching import Fetching
 from datacachalog.application.housekeeping import Housekeeping
-from datacachalog.application.naming import NamedDatasets
+from datacachalog.application.lockable import LockableDatasets
+from datacachalog.application.locking import Lockfile, Locking
 from datacachalog.application.pushing import Pushing, refuse_read_only
 from datacachalog.application.results import Outcome, State
 from datacachalog.application.viewing import Viewing, refuse_collisions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from datacachalog.application.explanations import Explanation
+    from datacachalog.application.options import FetchOptions
     from datacachalog.application.pushing import Expect
     from datacachalog.application.results import (
         Collected,
@@ -48,17 +50,7 @@ if TYPE_CHECKING:
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort, ViewPort
 
 
-class FetchOptions(TypedDict, total=False):
-    """The options of `Catalog.fetch`, which its relatives have too."""
-
-    version: str | None
-    as_of: datetime | None
-    refresh: bool
-    offline: bool | None
-    progress: ProgressPort | None
-
-
-class CoreCatalog(NamedDatasets):
+class CoreCatalog(LockableDatasets):
     """Named datasets, fetched through a cache. Threads may share one.
 
     Raises:
@@ -76,6 +68,7 @@ class CoreCatalog(NamedDatasets):
         view: ViewPort | None = None,
         offline: bool = False,
         bounds: Bounds = NO_BOUNDS,
+        lockfile: Lockfile | None = None,
     ) -> None:
         super().__init__(datasets)
         if view is not None:
@@ -87,6 +80,8 @@ class CoreCatalog(NamedDatasets):
         self._pushing = Pushing(storage, cache, clock)
         self._housekeeping = Housekeeping(cache, clock, bounds)
         self._examining = Examining(storage, cache)
+        lockfile = lockfile or Lockfile(None, {})
+        self._locking = Locking(lockfile, deciding, storage, cache, clock)
         self._explaining = Explaining(storage, cache, clock, deciding)
         self._viewing = Viewing(view, storage, cache)
         self._progress = progress or SilentProgress()
@@ -101,6 +96,7 @@ class CoreCatalog(NamedDatasets):
         as_of: datetime | None = None,
         refresh: bool = False,
         offline: bool | None = None,
+        locked: bool = False,
         progress: ProgressPort | None = None,
     ) -> Path:
         """The local path of a dataset, downloaded only where the cached copy is not current.
@@ -109,7 +105,8 @@ class CoreCatalog(NamedDatasets):
         new path. `version` is the store's version id, `as_of` the time (aware) at which the
         wanted version was current. `refresh` asks the store even where the dataset's freshness
         would not. `offline` asks no store that is reached by a network: what is cached is served,
-        however old; it is the catalog's `offline` unless given.
+        however old; it is the catalog's `offline` unless given. `locked` gives exactly the bytes
+        that `catalog.lock` has of the dataset: from the cache without asking, or from the store.
 
         Where the store cannot be reached, a cached copy is served with a `StaleWarning`, unless
         the dataset says `on_unreachable: fail`, or `refresh` is given.
@@ -120,7 +117,10 @@ class CoreCatalog(NamedDatasets):
             StorageError: the store did not give it; `StoragePort` lists the kinds.
             CacheError: the cache is full, or may not be written.
             IntegrityError: the bytes do not come to the dataset's `checksum`.
-            ValueError: `version` and `as_of` are both given, or `as_of` is not aware.
+            LockMismatchError: with `locked`: it is not locked, or the store has other bytes now.
+            LockfileNotFoundError: with `locked`: there is no lockfile.
+            ValueError: `as_of` is not aware, or two of `version`, `as_of`, `locked` are given, or
+                `locked` and `refresh`.
 
         >>> from datacachalog import Catalog, Dataset
         >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -133,6 +133,7 @@ class CoreCatalog(NamedDatasets):
             as_of=as_of,
             refresh=refresh,
             offline=offline,
+            locked=locked,
             progress=progress,
         )
         return fetched.path
@@ -145,10 +146,11 @@ class CoreCatalog(NamedDatasets):
         as_of: datetime | None = None,
         refresh: bool = False,
         offline: bool | None = None,
+        locked: bool = False,
         progress: ProgressPort | None = None,
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
-        fetched = self._hand_out(name, version, as_of, refresh, offline, progress)
+        fetched = self._hand_out(name, version, as_of, refresh, offline, locked, progress)
         if fetched.outcome is Outcome.DOWNLOADED:
             self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
         return fetched
@@ -160,14 +162,16 @@ class CoreCatalog(NamedDatasets):
         as_of: datetime | None,
         refresh: bool,  # noqa: FBT001 - by place: it is the greater part of a warm hit
         offline: bool | None,  # noqa: FBT001 - likewise
+        locked: bool,  # noqa: FBT001 - likewise
         progress: ProgressPort | None,
     ) -> Fetched:
         alone, shown = self.offline if offline is None else offline, progress or self._progress
         asked = (self[name], version, as_of, refresh, alone, shown)
-        fetched = self._housekeeping.hand_out(self._fetching.fetch, asked)
+        bring = self._locking.fetch if locked else self._fetching.fetch
+        fetched = self._housekeeping.hand_out(bring, asked)
         if version is None and as_of is None:
             self._seen[name] = fetched.entry.revision
-            if self.view is not None:
+            if self.view is not None and not locked:
                 return self._viewing.shown(self[name], fetched, stack=5)
         return fetched
 
@@ -200,6 +204,7 @@ class CoreCatalog(NamedDatasets):
         *,
         refresh: bool = False,
         offline: bool | None = None,
+        locked: bool = False,
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressPort | None = None,
@@ -216,6 +221,7 @@ class CoreCatalog(NamedDatasets):
             names,
             refresh=refresh,
             offline=offline,
+            locked=locked,
             max_workers=max_workers,
             executor=executor,
             progress=progress,
@@ -228,6 +234,7 @@ class CoreCatalog(NamedDatasets):
         *,
         refresh: bool = False,
         offline: bool | None = None,
+        locked: bool = False,
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressPort | None = None,
@@ -241,15 +248,14 @@ class CoreCatalog(NamedDatasets):
             as_of=None,
             refresh=refresh,
             offline=offline,
+            locked=locked,
             progress=progress,
         )
-        results, failures = for_each(
-            work, self._all_or(names), max_workers=max_workers, executor=executor
-        )
+        wanted = self._all_or(names)
+        results, failures = for_each(work, wanted, max_workers=max_workers, executor=executor)
+        kept = {one.entry.revision_id for one in results.values()}
         if any(one.outcome is Outcome.DOWNLOADED for one in results.values()):
-            self._housekeeping.keep_within_bounds(
-                {one.entry.revision_id for one in results.values()}
-            )
+            self._housekeeping.keep_within_bounds(kept)
         if failures:
             raise FetchAllError(failures, {name: one.path for name, one in results.items()})
         return results

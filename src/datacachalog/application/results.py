@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacachalog.domain.errors import DatacachalogError, StorageUnavailableError, ViewError
+    from datacachalog.domain.lockfile import Pin
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
     from datacachalog.domain.uri import Uri
 
@@ -143,3 +144,32 @@ class DatasetStatus:
     entry: CacheEntry | None
     remote: ObjectInfo | None
     error: DatacachalogError | None
+
+
+class LockChange(Enum):
+    """What locking does with a dataset's pin; with `check`, what it would do."""
+
+    UNCHANGED = "unchanged"
+    """It stays as it is."""
+    ADDED = "added"
+    """There was none."""
+    UPDATED = "updated"
+    """It moves to the object that is there now."""
+    REMOVED = "removed"
+    """The catalog has no such dataset any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One line of `Catalog.lock`.
+
+    `before` is the pin that the lockfile had, `after` the one that it has now. With `check`,
+    `after` is None where a store would have to be asked. `differences` says in words what changes
+    from the one to the other.
+    """
+
+    name: str
+    change: LockChange
+    before: Pin | None
+    after: Pin | None
+    differences: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ _COMMANDS: Final = (
     "why",
     "plan",
     "versions",
+    "lock",
     "invalidate",
     "verify",
     "gc",

@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     INTEGRITY = 7
     """Bytes are not what they should be; none of them was handed out."""
     STALE = 8
-    """`status --check` found a copy that is missing or not current."""
+    """What was checked does not fit: a copy with its store, or the lockfile with what is there."""
     CACHE = 9
     """The cache or the view is full or may not be written."""
     INTERRUPTED = 130
@@ -73,6 +73,9 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.InvalidUriError: ExitCode.USAGE,
     errors.SettingError: ExitCode.USAGE,
     errors.LocalFileError: ExitCode.USAGE,
+    errors.LockfileError: ExitCode.USAGE,
+    errors.LockfileNotFoundError: ExitCode.STALE,
+    errors.LockMismatchError: ExitCode.STALE,
     UsageError: ExitCode.USAGE,
     errors.StorageError: ExitCode.UNREACHABLE,
     errors.ObjectNotFoundError: ExitCode.NOT_FOUND,
@@ -99,6 +102,7 @@ _NEEDS_A_PERSON = (
     ExitCode.NOT_ALLOWED,
     ExitCode.NOT_FOUND,
     ExitCode.CONFLICT,
+    ExitCode.STALE,
     ExitCode.CACHE,
     ExitCode.UNREACHABLE,
 )

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from datacachalog.application.explanations import Explanation
-    from datacachalog.application.results import Fetched, PushResult
+    from datacachalog.application.results import Fetched, Locked, PushResult
     from datacachalog.cli.output import JsonValue
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.errors import DatacachalogError
+    from datacachalog.domain.lockfile import Pin
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
 
 
@@ -98,6 +99,28 @@ def explained_record(explained: Explanation) -> dict[str, JsonValue]:
 
 def _error(error: DatacachalogError | None) -> JsonValue:
     return None if error is None else messages.record(error)
+
+
+def locked_record(locked: Locked) -> dict[str, JsonValue]:
+    """What locking changed, or with `--check` would change."""
+    return {
+        "name": locked.name,
+        "change": locked.change.value,
+        "before": None if locked.before is None else _pin_record(locked.before),
+        "after": None if locked.after is None else _pin_record(locked.after),
+        "differences": list(locked.differences),
+    }
+
+
+def _pin_record(pin: Pin) -> dict[str, JsonValue]:
+    return {
+        "source": pin.source,
+        "size_bytes": pin.size_bytes,
+        "etag": pin.etag,
+        "version": pin.version,
+        "last_modified": _time(pin.last_modified),
+        "digest": f"blake3:{pin.digest}",
+    }
 
 
 def _time(when: datetime | None) -> str | None:

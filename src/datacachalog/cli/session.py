@@ -120,7 +120,7 @@ def _silent() -> AbstractContextManager[ProgressPort]:
     return nullcontext(SilentProgress())
 
 
-def _names(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
+def names_offered(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> list[str]:
     """The names of datasets that begin so, for the shell to offer."""
     try:
         catalog = Catalog.open(ctx.find_root().params.get("catalog"))
@@ -129,8 +129,10 @@ def _names(ctx: click.Context, _argument: click.Parameter, incomplete: str) -> l
     return [name for name in catalog if name.startswith(incomplete)]
 
 
-name_argument = click.argument("name", metavar="NAME", shell_complete=_names)
-names_argument = click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=_names)
+name_argument = click.argument("name", metavar="NAME", shell_complete=names_offered)
+names_argument = click.argument(
+    "names", metavar="[NAME]...", nargs=-1, shell_complete=names_offered
+)
 required_names_argument = click.argument(
-    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=_names
+    "names", metavar="NAME...", nargs=-1, required=True, shell_complete=names_offered
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from datacachalog.domain.storage_options import StorageOptions
+    from datacachalog.domain.uri import Uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Manifest:
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
     `storage` has the options by URI prefix, `bounds` how much the cache may take,
-    `layers` the absolute folders of caches below it. `view` is absolute and inside of `root`,
-    if there is one.
+    `layers` the absolute folders of caches below it, `sources` the sources of datasets by name, as
+    they stand in the file: relative ones are. `view` is absolute and inside of `root`, if there is
+    one.
     """
 
     file: Path
@@ -45,6 +47,7 @@ class Manifest:
     storage: Mapping[str, StorageOptions]
     bounds: Bounds
     layers: tuple[Path, ...]
+    sources: Mapping[str, Uri]
     view: Path | None = None
 
 
@@ -122,20 +125,21 @@ def _view_problem(declared: Manifest, view: Path) -> str | None:
 def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
     root = file.parent
     defaults = values.get("defaults", {})
-    datasets = (
-        Dataset(name, **{**defaults, **fields}).starting_at(root)
+    datasets = [
+        Dataset(name, **{**defaults, **fields})
         for name, fields in values.get("datasets", {}).items()
-    )
+    ]
     cache = values.get("cache", {})
     folder = cache.get("dir")
     view, _ = values.get("view", (None, 0))
     return Manifest(
         file,
         root,
-        tuple(datasets),
+        tuple(dataset.starting_at(root) for dataset in datasets),
         root / folder if folder else None,
         values.get("storage", {}),
         Bounds(cache.get("max_size"), cache.get("min_free", FIVE_PERCENT)),
         tuple(root / layer for layer in cache.get("layers", ())),
+        {dataset.name: dataset.source for dataset in datasets},
         Path(normpath(root / view)) if view else None,
     )

@@ -87,6 +87,7 @@ class DamageContract(CacheFixtures):
 
         assert None is cache.current(*SOURCE)
         assert None is cache.find(*SOURCE, "v1")
+        assert None is cache.holding(*SOURCE, entry.digest)
         assert not list(cache.entries())
         assert None is cache.confirm(entry, NOON + SECOND)
 

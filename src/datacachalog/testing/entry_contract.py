@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacachalog.domain.uri import Uri
-from datacachalog.testing.payloads import at_once
+from datacachalog.testing.payloads import at_once, digest_of
 from datacachalog.testing.sources import (
     NOON,
     SECOND,
@@ -154,6 +154,19 @@ class EntryContract(CacheFixtures):
         publish(cache, b"1", info=described(b"1", version="v1"))
 
         assert None is cache.find(*source(URI, "https://elsewhere.example"), "v1")
+
+    def test_an_entry_is_found_by_its_bytes(self, cache: CachePort) -> None:
+        for number in (1, 2, 3):
+            publish(cache, f"bytes {number}".encode(), current=number == 1)
+
+        found = [cache.holding(*SOURCE, digest_of(b"bytes %d" % number)) for number in (1, 2, 4)]
+
+        assert [b"bytes 1", b"bytes 2", None] == [one and one.path.read_bytes() for one in found]
+
+    def test_bytes_of_another_source_are_not_found(self, cache: CachePort) -> None:
+        publish(cache, b"1")
+
+        assert None is cache.holding(*source(URI, "https://elsewhere.example"), digest_of(b"1"))
 
     def test_versions_of_the_same_bytes_are_told_apart(self, cache: CachePort) -> None:
         first = publish(cache, b"1", info=described(b"1", version="v1"))

@@ -19,6 +19,7 @@ COMMANDS = [
     "why",
     "plan",
     "versions",
+    "lock",
     "invalidate",
     "verify",
     "gc",

@@ -20,6 +20,9 @@ from datacachalog.domain.errors import (
     FetchAllError,
     InvalidUriError,
     LocalFileError,
+    LockfileError,
+    LockfileNotFoundError,
+    LockMismatchError,
     NotAnObjectError,
     ObjectNotFoundError,
     ReadOnlyDatasetError,
@@ -54,6 +57,9 @@ def example(kind):
         InvalidUriError: ("s3://", "has no bucket or host"),
         SettingError: ("AWS_ENDPOINT_URL", "must be an address such as https://host:port"),
         LocalFileError: ("a.csv", "No such file or directory"),
+        LockfileError: ("catalog.lock", "a merge conflict is not solved", 3),
+        LockfileNotFoundError: ("catalog.lock",),
+        LockMismatchError: ("customers", "is not locked", "'catalog lock customers' locks it"),
         ConflictError: ("s3://lake/a.csv", "absent"),
         FetchAllError: ({"b": ObjectNotFoundError("s3://lake/b")}, {"a": Path("/cache/a")}),
     }
@@ -267,3 +273,31 @@ def test_a_traceback_tells_which_hint_is_for_which_datasets():
 def test_who_may_not_read_a_file_is_not_sent_to_s3():
     assert "permissions of the file" in f"{StorageAccessError('/data/a.csv').hint}"
     assert "credentials" in f"{StorageAccessError('s3://lake/a.csv').hint}"
+
+
+class TestLockfileErrors:
+    def test_a_text_that_is_wrong_is_told_by_its_line(self):
+        error = LockfileError("catalog.lock", "not TOML", 3)
+
+        assert "catalog.lock:3: not TOML" == str(error)
+        assert "version control" in (error.hint or "")
+
+    def test_where_the_disk_is_at_fault_the_text_need_not_be_mended(self):
+        error = LockfileError("catalog.lock", "cannot be written: Permission denied")
+
+        assert ("catalog.lock: cannot be written: Permission denied", None) == (
+            str(error),
+            error.hint,
+        )
+
+    def test_one_that_is_missing_is_told_with_what_writes_it(self):
+        error = LockfileNotFoundError("/shop/catalog.lock")
+
+        assert "there is no '/shop/catalog.lock'" == str(error)
+        assert "'catalog lock'" in error.hint
+
+    def test_a_catalog_without_a_file_has_none(self):
+        error = LockfileNotFoundError()
+
+        assert "a catalog that is made in Python has no lockfile" == str(error)
+        assert "catalog.yaml" in error.hint

@@ -163,3 +163,11 @@ def test_an_absolute_address_has_no_base(text):
 
 def test_an_address_prints_as_it_is_written():
     assert "Uri('s3://lake/a b.csv')" == repr(Uri.parse("s3://lake/a b.csv"))
+
+
+def test_an_address_can_be_kept_without_a_query_that_may_be_signed():
+    signed = Uri.parse("https://host/a.csv?signature=abc")
+
+    assert "https://host/a.csv?***" == str(signed.without_secrets())
+    assert "abc" not in signed.without_secrets().path
+    assert Uri("s3", "lake", "a?b") == Uri("s3", "lake", "a?b").without_secrets()

@@ -12,6 +12,7 @@ from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import CatalogInvalidError, CatalogNotFoundError
 from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.storage_options import StorageOptions
+from datacachalog.domain.uri import Uri
 from datacachalog.manifest import Manifest, load
 from tests.unit.manifest.catalogs import declared
 
@@ -74,7 +75,13 @@ def test_a_whole_catalog_is_read(file: Path):
         "s3://open-data": StorageOptions(anonymous=True, region="us-east-1"),
         "s3://private": StorageOptions(profile="analyst", allow_http=False),
     }
-    assert Manifest(file, root, datasets, root / ".cache" / "data", storage, Bounds(), ()) == found
+    sources = {
+        "customers": Uri("s3", "lake", "customers/customers.parquet"),
+        "orders": Uri("file", "", "orders.csv"),
+        "absolute": Uri("file", "", "/srv/data/a file.csv"),
+    }
+    folder = root / ".cache" / "data"
+    assert Manifest(file, root, datasets, folder, storage, Bounds(), (), sources) == found
 
 
 @pytest.mark.parametrize(

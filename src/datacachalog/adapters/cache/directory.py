@@ -119,6 +119,12 @@ class DirectoryCache:
                 return entry
         return None
 
+    def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:
+        for entry in self._entries_of(self.place(identity, uri).key):
+            if entry.identity == identity and entry.digest == digest:
+                return entry
+        return None
+
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
         if not self._is_swept:
             self._is_swept = True

@@ -58,6 +58,12 @@ class LayeredCache(DirectoryCache):
             found = found or layer.find(identity, uri, version)
         return found
 
+    def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:
+        if (found := super().holding(identity, uri, digest)) is not None:
+            return found
+        below = (layer.holding(identity, uri, digest) for layer in self._layers)
+        return next((e for e in below if e is not None and not self._is_forgotten(e)), None)
+
     def forget(self, identity: str, uri: Uri) -> bool:
         had_one = self.current(identity, uri) is not None
         super().forget(identity, uri)

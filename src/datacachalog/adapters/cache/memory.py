@@ -79,6 +79,12 @@ class MemoryCache:
                 return entry
         return None
 
+    def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:  # noqa: ARG002 - the port's
+        for entry in self.entries():
+            if (entry.identity, entry.digest) == (identity, digest):
+                return entry
+        return None
+
     @contextmanager
     def staging(self, identity: str, uri: Uri) -> Iterator[MemoryStaging]:
         self._refuse_children()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,12 @@ from datacachalog.cli.options import json_option, offline_option, refresh_option
 from datacachalog.cli.records import fetched_record
 from datacachalog.cli.session import Session, names_argument
 from datacachalog.domain.errors import FetchAllError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from datacachalog import Fetched
+    from datacachalog.domain.errors import DatacachalogError
 
 
 def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -32,6 +39,7 @@ def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.option("--all", "everything", is_flag=True, help="All datasets of the catalog.")
 @refresh_option
 @offline_option
+@click.option("--locked", is_flag=True, help="Exactly the bytes that catalog.lock has, or fail.")
 @click.option("--version", metavar="ID", help="One version, by the store's own id.")
 @click.option(
     "--as-of",
@@ -50,13 +58,14 @@ def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 )
 @json_option
 @click.pass_context
-def command(
+def command(  # noqa: PLR0913 - an option each
     ctx: click.Context,
     *,
     names: tuple[str, ...],
     everything: bool,
     refresh: bool,
     offline: bool,
+    locked: bool,
     version: str | None,
     as_of: datetime | None,
     max_workers: int,
@@ -68,16 +77,31 @@ def command(
     the names; those of datasets that failed are left out.
     """
     _check(names, everything=everything, version=version, as_of=as_of)
-    refuse_both(refresh=refresh, offline=offline)
+    _check_asking(refresh=refresh, offline=offline, locked=locked, past=[version, as_of])
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open(offline=offline)
     wanted = names or tuple(catalog)
     session.say_if_empty(catalog)
     with session.progress() as progress:
         obtain = partial(
-            catalog.obtain, version=version, as_of=as_of, refresh=refresh, progress=progress
+            catalog.obtain,
+            version=version,
+            as_of=as_of,
+            refresh=refresh,
+            locked=locked,
+            progress=progress,
         )
         fetched, failures = for_each(obtain, wanted, max_workers=max_workers)
+    _print(session, wanted, fetched, failures)
+
+
+def _print(
+    session: Session,
+    wanted: Sequence[str],
+    fetched: Mapping[str, Fetched],
+    failures: Mapping[str, DatacachalogError],
+) -> None:
+    """Prints what is there, then raises for what is not."""
     there = [fetched[name] for name in wanted if name in fetched]
     session.warn_of_stale(there)
     session.warn_of_links(there)
@@ -99,3 +123,12 @@ def _check(
         raise UsageError("--version and --as-of exclude each other", hint)
     if version is not None and len(names) != 1:
         raise UsageError("--version is of one dataset", "name just that one")
+
+
+def _check_asking(
+    *, refresh: bool, offline: bool, locked: bool, past: list[str | datetime | None]
+) -> None:
+    refuse_both(refresh=refresh, offline=offline)
+    if locked and (refresh or past != [None, None]):
+        hint = "leave them out: the lockfile says which bytes it is to be"
+        raise UsageError("--locked goes with none of --version, --as-of and --refresh", hint)

@@ -9,7 +9,10 @@ DatacachalogError
 │   ├── ReadOnlyDatasetError
 │   ├── InvalidUriError
 │   ├── SettingError
-│   └── LocalFileError
+│   ├── LocalFileError
+│   ├── LockfileError
+│   ├── LockfileNotFoundError
+│   └── LockMismatchError
 ├── StorageError                  whoever runs the store, or gave us access to it
 │   ├── ObjectNotFoundError
 │   ├── VersionNotFoundError
@@ -49,6 +52,9 @@ from datacachalog.domain.errors.catalog import (
     DatasetNotFoundError,
     InvalidUriError,
     LocalFileError,
+    LockfileError,
+    LockfileNotFoundError,
+    LockMismatchError,
     ReadOnlyDatasetError,
     SettingError,
 )
@@ -81,6 +87,9 @@ __all__ = [
     "IntegrityError",
     "InvalidUriError",
     "LocalFileError",
+    "LockMismatchError",
+    "LockfileError",
+    "LockfileNotFoundError",
     "NotAnObjectError",
     "ObjectNotFoundError",
     "OfflineError",

@@ -135,3 +135,66 @@ class LocalFileError(CatalogError):
 
     def __str__(self) -> str:
         return f"cannot push {self.path!r}: {self.problem}"
+
+
+class LockfileError(CatalogError):
+    """The lockfile cannot be read as one, or cannot be written."""
+
+    code = "lockfile"
+
+    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
+        """`line` is where its text is wrong; None where the text is not what is wrong."""
+        self.file, self.problem, self.line = file, problem, line
+        super().__init__(file, problem, line)
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.problem}"
+
+    @property
+    def hint(self) -> str | None:
+        if self.line is None:
+            return None
+        if "conflict" in self.problem:
+            return "keep the tables of both sides, of each dataset one; then run 'catalog lock'"
+        return "bring it back from version control, or remove it and run 'catalog lock'"
+
+
+class LockfileNotFoundError(CatalogError):
+    """There is no lockfile, and one was to be kept to."""
+
+    code = "lockfile-not-found"
+
+    def __init__(self, file: str | None = None) -> None:
+        """`file` is where it would be; None where no catalog file says where."""
+        self.file = file
+        super().__init__(file)
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return "a catalog that is made in Python has no lockfile"
+        return f"there is no {self.file!r}"
+
+    @property
+    def hint(self) -> str:
+        if self.file is None:
+            return "write a catalog.yaml, and open it: its lockfile is beside it"
+        return "run 'catalog lock', and put the lockfile under version control"
+
+
+class LockMismatchError(CatalogError):
+    """What is locked is not what is there, or not what the catalog asks for."""
+
+    code = "lock-mismatch"
+
+    def __init__(self, name: str, problem: str, advice: str) -> None:
+        """`problem` ends the sentence that begins with the dataset; `advice` is the hint."""
+        self.name, self.problem, self._advice = name, problem, advice
+        super().__init__(name, problem, advice)
+
+    def __str__(self) -> str:
+        return f"dataset {self.name!r} {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return self._advice

@@ -78,6 +78,17 @@ def test_a_version_that_a_layer_holds_is_found(cache, lower):
     assert entry.path == cache.find(*SOURCE, "v1").path
 
 
+def test_bytes_that_a_layer_holds_are_found_until_they_are_forgotten(cache, lower):
+    old = publish(lower, b"old")
+    publish(lower, b"new", at=NOON + SECOND)
+
+    assert old.path == cache.holding(*SOURCE, old.digest).path
+    cache.forget(*SOURCE)
+    assert None is cache.holding(*SOURCE, old.digest)
+    publish(cache, b"old", at=datetime.now(UTC))
+    assert b"old" == cache.holding(*SOURCE, old.digest).path.read_bytes()
+
+
 def test_what_was_confirmed_last_is_served(cache, lower):
     publish(lower, b"old")
     own = publish(cache, b"own", at=NOON + SECOND)

@@ -1,0 +1,21 @@
+"""The options that several methods of a catalog have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from datacachalog.ports import ProgressPort
+
+
+class FetchOptions(TypedDict, total=False):
+    """The options of `Catalog.fetch`, which its relatives have too."""
+
+    version: str | None
+    as_of: datetime | None
+    refresh: bool
+    offline: bool | None
+    locked: bool
+    progress: ProgressPort | None
