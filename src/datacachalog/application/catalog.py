@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from datacachalog.application.explanations import Explanation
-    from datacachalog.application.options import FetchOptions
+    from datacachalog.application.options import FetchAllOptions, FetchOptions
     from datacachalog.application.pushing import Expect
     from datacachalog.application.results import (
         Collected,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Verified,
     )
     from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.errors import DatacachalogError
     from datacachalog.domain.housekeeping import Bounds
     from datacachalog.domain.objects import ObjectInfo, Revision
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort, ViewPort
@@ -199,66 +200,58 @@ class CoreCatalog(LockableDatasets):
         return (self.fetch(name, **options),)
 
     def fetch_all(
-        self,
-        names: Iterable[str] | None = None,
-        *,
-        refresh: bool = False,
-        offline: bool | None = None,
-        locked: bool = False,
-        max_workers: int | None = None,
-        executor: Executor | None = None,
-        progress: ProgressPort | None = None,
+        self, names: Iterable[str] | None = None, **options: Unpack[FetchAllOptions]
     ) -> dict[str, Path]:
         """The local paths of many datasets, of all where no names are given, in that order.
 
         They are fetched in parallel, by at most `max_workers` threads (16) or by any `executor`
-        from `concurrent.futures`, which is left open.
+        from `concurrent.futures`, which is left open. The other options are those of `fetch`.
 
         Raises:
             FetchAllError: some failed. All are tried; it holds the failures and the paths.
         """
-        fetched = self.obtain_all(
-            names,
-            refresh=refresh,
-            offline=offline,
-            locked=locked,
-            max_workers=max_workers,
-            executor=executor,
-            progress=progress,
-        )
-        return {name: one.path for name, one in fetched.items()}
+        return {name: one.path for name, one in self.obtain_all(names, **options).items()}
 
     def obtain_all(
+        self, names: Iterable[str] | None = None, **options: Unpack[FetchAllOptions]
+    ) -> dict[str, Fetched]:
+        """What `fetch_all` does, told in full."""
+        fetched, failures = self.try_all(names, **options)
+        if failures:
+            raise FetchAllError(failures, {name: one.path for name, one in fetched.items()})
+        return fetched
+
+    def try_all(
         self,
         names: Iterable[str] | None = None,
         *,
+        version: str | None = None,
+        as_of: datetime | None = None,
         refresh: bool = False,
         offline: bool | None = None,
         locked: bool = False,
         max_workers: int | None = None,
         executor: Executor | None = None,
         progress: ProgressPort | None = None,
-    ) -> dict[str, Fetched]:
-        """What `fetch_all` does, told in full."""
+    ) -> tuple[dict[str, Fetched], dict[str, DatacachalogError]]:
+        """What `fetch_all` does, told in full: what is here now, and what failed and why."""
         if works_elsewhere(executor):
             progress = SilentProgress()  # nothing to show from inside another process
         work = partial(
             self._hand_out,
-            version=None,
-            as_of=None,
+            version=version,
+            as_of=as_of,
             refresh=refresh,
             offline=offline,
             locked=locked,
             progress=progress,
         )
         wanted = self._all_or(names)
-        results, failures = for_each(work, wanted, max_workers=max_workers, executor=executor)
-        kept = {one.entry.revision_id for one in results.values()}
-        if any(one.outcome is Outcome.DOWNLOADED for one in results.values()):
+        fetched, failures = for_each(work, wanted, max_workers=max_workers, executor=executor)
+        if any(one.outcome is Outcome.DOWNLOADED for one in fetched.values()):
+            kept = {one.entry.revision_id for one in fetched.values()}
             self._housekeeping.keep_within_bounds(kept)
-        if failures:
-            raise FetchAllError(failures, {name: one.path for name, one in results.items()})
-        return results
+        return fetched, failures
 
     def push(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from datacachalog.application.naming import NamedDatasets
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datacachalog.application.locking import Locking
+    from datacachalog.application.options import FetchAllOptions
     from datacachalog.application.results import Fetched, Locked
     from datacachalog.ports import ProgressPort
 
@@ -23,11 +24,7 @@ class LockableDatasets(NamedDatasets):
 
     @abstractmethod
     def obtain_all(
-        self,
-        names: Iterable[str] | None = None,
-        *,
-        refresh: bool = False,
-        progress: ProgressPort | None = None,
+        self, names: Iterable[str] | None = None, **options: Unpack[FetchAllOptions]
     ) -> dict[str, Fetched]: ...
 
     def lock(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from datetime import datetime
 
     from datacachalog.ports import ProgressPort
@@ -18,4 +19,15 @@ class FetchOptions(TypedDict, total=False):
     refresh: bool
     offline: bool | None
     locked: bool
+    progress: ProgressPort | None
+
+
+class FetchAllOptions(TypedDict, total=False):
+    """The options of `Catalog.fetch_all`, which its relatives have too."""
+
+    refresh: bool
+    offline: bool | None
+    locked: bool
+    max_workers: int | None
+    executor: Executor | None
     progress: ProgressPort | None

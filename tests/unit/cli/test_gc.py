@@ -121,3 +121,12 @@ def test_a_bound_that_cannot_hold_is_told_in_our_words(project, catalog):
     assert stderr.splitlines()[-1] == (
         "warning: the cache takes 7 bytes, 1 are allowed, and the rest is in use"
     )
+
+
+def test_all_that_one_command_prints_is_there(project, catalog):
+    text = (project / "catalog.yaml").read_text()
+    (project / "catalog.yaml").write_text(f"{text}\ncache:\n  max_size: 10B\n")
+
+    paths = catalog("fetch", "customers", "sales").stdout.splitlines()
+
+    assert [True, True] == [Path(path).exists() for path in paths]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from datacachalog.application.batch import for_each
 from datacachalog.cli.exits import UsageError
 from datacachalog.cli.options import json_option, offline_option, refresh_option, refuse_both
 from datacachalog.cli.records import fetched_record
@@ -83,15 +81,15 @@ def command(  # noqa: PLR0913 - an option each
     wanted = names or tuple(catalog)
     session.say_if_empty(catalog)
     with session.progress() as progress:
-        obtain = partial(
-            catalog.obtain,
+        fetched, failures = catalog.try_all(
+            wanted,
             version=version,
             as_of=as_of,
             refresh=refresh,
             locked=locked,
+            max_workers=max_workers,
             progress=progress,
         )
-        fetched, failures = for_each(obtain, wanted, max_workers=max_workers)
     _print(session, wanted, fetched, failures)
 
 
