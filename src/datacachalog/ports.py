@@ -109,14 +109,20 @@ class StoragePort(Protocol):
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         """Writes the object's bytes to `dest`, and returns the info of exactly these bytes.
 
         Where the object is still the revision `unless`, nothing is written and `NOT_MODIFIED` is
         returned; both answers cost one request. `dest` must not exist; its folder is made when
-        the first byte arrives. All bytes of a returned `dest` are of one revision. On an error
-        `dest` may be left behind half-written: it is the caller's to remove.
+        the first byte arrives. All bytes of a returned `dest` are of one revision.
+
+        On an error `dest` may be left behind half-written. With a file `<dest>.journal` beside it,
+        a later call with `resume` can go on where this one ended; without one, `dest` is only the
+        caller's to remove. With `resume`, both may be there: what is right of an interrupted
+        download of the same object is not moved again, and counts as moved at once; anything else
+        that is there is replaced. An adapter that cannot go on replaces it always.
 
         Raises:
             RemoteChangedError: the object kept changing while it was read.
@@ -169,7 +175,12 @@ class Staging(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where to write the file. Neither it nor its folder exists yet."""
+        """Where to write the file. Neither it nor its folder exists yet, unless `resume`."""
+        ...
+
+    @property
+    def resume(self) -> bool:
+        """Whether `path` is there, with its journal, from an interrupted download."""
         ...
 
     def copy_from(self, path: Path) -> None:
@@ -225,7 +236,11 @@ class CachePort(Protocol):
         ...
 
     def staging(self, identity: str, uri: Uri) -> AbstractContextManager[Staging]:
-        """A place for one download; what was not published is gone when the context ends."""
+        """A place for one download; what was not published is gone when the context ends.
+
+        Except what an interrupted download can go on with, as its journal says: a cache may keep
+        that for the next staging of the source. No two stagings ever share a file.
+        """
         ...
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:

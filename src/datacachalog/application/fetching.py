@@ -110,7 +110,9 @@ class Fetching:
         ):
             asked = self._clock()
             unless = None if entry is None else entry.revision
-            got = self._storage.download(uri, staging.path, unless=unless, progress=transfer)
+            got = self._storage.download(
+                uri, staging.path, unless=unless, resume=staging.resume, progress=transfer
+            )
             if not isinstance(got, NotModified):
                 published = staging.publish(
                     got, checked_at=asked, current=True, checksum=dataset.checksum
@@ -146,7 +148,9 @@ class Fetching:
                 progress.transfer(dataset.name) as transfer,
             ):
                 asked = self._clock()
-                got = self._storage.download(uri, staging.path, version=version, progress=transfer)
+                got = self._storage.download(
+                    uri, staging.path, version=version, resume=staging.resume, progress=transfer
+                )
                 assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
                 if expected is not None and not got.revision.same_bytes(expected):
                     raise RemoteChangedError(str(uri), "the version was replaced meanwhile")

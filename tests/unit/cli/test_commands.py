@@ -310,13 +310,18 @@ class TestCache:
             "dir": str(tmp_path / "cache"),
             "sources": 2,
             "copies": 3,
+            "unfinished": 0,
             "size_bytes": 7 + 17 + 7,
+            "unfinished_size_bytes": 0,
         } == stats
 
     def test_stats_are_lines_in_a_pipe(self, project, catalog):
         lines = catalog("cache", "stats").stdout.splitlines()
 
-        assert ["dir", "sources", "copies", "size", "free"] == [one.split("\t")[0] for one in lines]
+        assert [
+            *("dir", "sources", "copies", "unfinished"),
+            *("size", "unfinished_size", "free"),
+        ] == [one.split("\t")[0] for one in lines]
 
     def test_nothing_is_cleared_unasked(self, project, catalog):
         path = catalog("fetch", "customers").stdout.strip()

@@ -3,7 +3,8 @@
 <root>/v1/objects/<source key>/<revision id>/<file>        0444, what `fetch` returns
                                             /.entry.json   its record
           refs/<source key>.json   the current revision; its mtime is when that was last confirmed
-          partial/                 files on their way in, one folder each, and refs
+          partial/                 files on their way in, one folder each, and refs; and what can be
+                                   gone on with of interrupted downloads
           locks/                   one file a source; never removed
           pins/                    who has which revisions, one file a process
           servers/                 not the cache's: what storage adapters found out
@@ -32,7 +33,7 @@ from datacachalog.adapters.cache.entries import (
 )
 from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
 from datacachalog.adapters.cache.locks import exclusive
-from datacachalog.adapters.cache.owners import is_left_behind, owned_name
+from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.pins import Pins
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
@@ -67,12 +68,10 @@ class DirectoryCache:
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
         self._entries = EntryFolders(self.objects, self.trash)
-        self._pins = Pins(home / "pins", self.prepare)
-        self._keeping = Housekeeping(self._entries, self._pins, self.refs, self.partial, {})
+        self._pins, self._partials = Pins(home / "pins", self.prepare), Partials(self.partial)
+        self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         # Until when which revisions need not be said to be held again, by process.
         self._held: dict[tuple[int, str], float] = {}
-        self._is_swept = False
-        self._partial_text = str(self.partial)
         self._places: dict[tuple[str, Uri], Place] = {}
 
     def place(self, identity: str, uri: Uri) -> Place:
@@ -126,18 +125,10 @@ class DirectoryCache:
         return None
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
-        if not self._is_swept:
-            self._is_swept = True
-            self._sweep()
-        place = self.place(identity, uri)
-        return DirectoryStaging(self._entries, self._partial_text, place, self.point)
-
-    def _sweep(self) -> None:
-        """Removes what killed processes were at; nobody else would, and it may be large."""
-        with contextlib.suppress(OSError):  # another user's
-            for path in map(self.partial.joinpath, names_in(self.partial)):
-                if is_left_behind(path):
-                    remove_tree(path)
+        self._partials.look()
+        return DirectoryStaging(
+            self._entries, self._partials, self.place(identity, uri), self.point
+        )
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):
@@ -187,7 +178,7 @@ class DirectoryCache:
             self._replace_ref(ref, text, at_ns)
 
     def _replace_ref(self, ref: str, text: str, at_ns: int) -> None:
-        fresh = f"{self._partial_text}/{owned_name()}"
+        fresh = self._partials.new()
         try:
             write_new(fresh, text)
             os.utime(fresh, ns=(at_ns, at_ns))
@@ -278,8 +269,7 @@ class DirectoryCache:
             for key in names_in(self.refs):
                 (self.refs / key).unlink(missing_ok=True)
             self._places.clear()
-            unfinished = map(self.partial.joinpath, names_in(self.partial))
-            left = [path for path in unfinished if is_left_behind(path)]
+            left = self._partials.left_behind()
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
                 freed += bytes_below(folder)
                 self._entries.discard(folder)
@@ -302,3 +292,8 @@ class DirectoryCache:
 
     def space(self) -> Space:
         return space_at(self.root)
+
+    def unfinished(self) -> tuple[int, int]:
+        """How many downloads are under way or were interrupted, and the bytes that they take."""
+        with cache_errors(self.root):
+            return self._partials.unfinished()

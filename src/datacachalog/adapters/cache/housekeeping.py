@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.entries import bytes_below, names_in
-from datacachalog.adapters.cache.owners import is_left_behind, owned_name, owner_is_gone
+from datacachalog.adapters.cache.owners import owned_name, owner_is_gone
 from datacachalog.adapters.cache.records import from_ns, read_ref
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.housekeeping import GRACE, Usage
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datacachalog.adapters.cache.entries import EntryFolders
+    from datacachalog.adapters.cache.partials import Partials
     from datacachalog.adapters.cache.pins import Pins
     from datacachalog.domain.objects import CacheEntry
 
@@ -36,7 +37,7 @@ class Housekeeping:
     entries: EntryFolders
     pins: Pins
     refs: Path
-    partial: Path
+    partials: Partials
     sizes: dict[str, int]
     """The bytes of each entry that was looked at, by its name; entries never change."""
     lost_refs_go: bool = True
@@ -100,8 +101,11 @@ class Housekeeping:
 
     def sweep(self, *, dry_run: bool) -> int:
         left, damaged = list(self._left()), list(filter(_is_old, self._damaged()))
-        freed = sum(map(bytes_below, [*left, *damaged]))
+        unfinished = self.partials.of_no_use()
+        freed = sum(map(bytes_below, [*left, *damaged, *unfinished]))
         if not dry_run:
+            for path in unfinished:
+                self.partials.remove(path)
             for path in left:
                 remove_tree(path)
             for folder in damaged:
@@ -120,9 +124,6 @@ class Housekeeping:
 
     def _left(self) -> Iterator[Path]:
         """What nobody is at, and nobody can find."""
-        for path in map(self.partial.joinpath, names_in(self.partial)):
-            if is_left_behind(path):
-                yield path
         trash = self.entries.trash
         for path in map(trash.joinpath, names_in(trash)):
             if owner_is_gone(path.name) or _is_old(path):

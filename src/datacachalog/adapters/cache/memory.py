@@ -237,7 +237,9 @@ class MemoryCache:
 
 
 class MemoryStaging:
-    """One file on its way into a `MemoryCache`."""
+    """One file on its way into a `MemoryCache`, which keeps none that was interrupted."""
+
+    resume = False
 
     def __init__(self, cache: MemoryCache, identity: str, path: Path) -> None:
         self.path = path

@@ -7,7 +7,10 @@ import time
 from functools import cache
 from pathlib import Path
 
+from datacachalog.adapters.journal import journals_in
+
 _ABANDONED_S = 7 * 24 * 3600
+_IDLE_S, _KEPT_S = 3600, 24 * 3600
 
 
 @cache
@@ -35,12 +38,21 @@ def is_of_this_machine(name: str) -> bool:
 
 
 def _owner(name: str) -> tuple[str, str]:
-    host, _, process = name.rpartition(".")[0].rpartition(".")
+    """Whose a name is: a machine's, and a process's on it. It may begin with all up to an `@`."""
+    host, _, process = name.rpartition("@")[2].rpartition(".")[0].rpartition(".")
     return host, process
 
 
+def disowned_name() -> str:
+    """A new name that tells that nobody is at it."""
+    return os.urandom(6).hex()
+
+
 def owner_is_gone(name: str) -> bool:
-    """Whether what has this name was left behind by a process of this machine that is dead."""
+    """Whether what has this name was left by a process of this machine that is dead, or disowned."""
+    _, mark, owner = name.rpartition("@")
+    if mark and "." not in owner:
+        return True
     host, process = _owner(name)
     if host != _machine() or not process.isdecimal():
         return False
@@ -65,3 +77,22 @@ def is_left_behind(path: Path) -> bool:
     except OSError:
         return False  # it has just gone
     return time.time() - latest > _ABANDONED_S
+
+
+def journal_to_resume(path: Path) -> os.stat_result | None:
+    """The status of the journal of a download that may be gone on with; None if there is none.
+
+    It is for a day, where its owner is gone. One of another machine, or of this one before it was
+    started anew, is taken for gone when it has written nothing for an hour: connections that are
+    silent for half a minute are given up. Others' folders cannot be written to.
+    """
+    try:
+        if path.lstat().st_uid != os.geteuid() or not (journals := journals_in(path)):
+            return None
+        status = journals[0].lstat()
+    except OSError:
+        return None
+    idle_s = time.time() - status.st_mtime
+    is_elsewhere = not is_of_this_machine(path.name)
+    is_gone = owner_is_gone(path.name) or (is_elsewhere and idle_s > _IDLE_S)
+    return status if is_gone and abs(idle_s) < _KEPT_S else None

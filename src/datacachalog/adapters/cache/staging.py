@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from datacachalog.adapters.cache.entries import RECORD, is_whole
-from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of, refuse_other_bytes
 from datacachalog.adapters.disk import (
@@ -20,7 +20,14 @@ from datacachalog.adapters.disk import (
     turn_at_the_disk,
     write_new,
 )
-from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
+from datacachalog.adapters.journal import has_journal
+from datacachalog.domain.errors import (
+    CacheError,
+    CacheFullError,
+    IntegrityError,
+    LocalFileError,
+    RemoteChangedError,
+)
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
@@ -30,12 +37,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from datacachalog.adapters.cache.entries import EntryFolders
+    from datacachalog.adapters.cache.partials import Partials
     from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import ObjectInfo
 
 # The last two: by a file; not at all, because somebody has just cleared the cache.
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
 _ATTEMPTS = 5
+# After these, nothing that was downloaded is of use, or there is no room for it.
+_FINAL = (CacheFullError, IntegrityError, RemoteChangedError)
 
 
 @dataclass(slots=True)
@@ -60,23 +70,32 @@ class DirectoryStaging:
     def __init__(
         self,
         entries: EntryFolders,
-        partial: str,
+        partials: Partials,
         place: Place,
         point: Callable[[CacheEntry], None],
     ) -> None:
         self._entries, self._place, self._point = entries, place, point
-        self._folder = f"{partial}/{owned_name()}"
+        self._partials, self._folder = partials, partials.new(place.key)
         self._digest: str | None = None
         self._is_published = False
         self.path = Path(f"{self._folder}/{place.file_name}")
+        self.resume = False
 
     def __enter__(self) -> Self:
+        self.resume = self._partials.claim(self._place.key, self._folder)
         return self
 
     def __exit__(self, _: object, error: object, __: object) -> None:
         if isinstance(error, CacheError) and not isinstance(error, IntegrityError):
             error.path = str(self._entries.objects.parents[1])  # what people have named
-        if not self._is_published and os.path.lexists(self._folder):
+        if self._is_published:
+            return
+        if isinstance(error, BaseException) and not isinstance(error, _FINAL):
+            with suppress(OSError):  # then it goes
+                if has_journal(self.path):
+                    self._partials.disown(self._folder)
+                    return
+        if os.path.lexists(self._folder):
             remove_tree(self._folder)
 
     def copy_from(self, path: Path) -> None:

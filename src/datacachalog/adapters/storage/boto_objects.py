@@ -131,7 +131,7 @@ class BotoSource:
                 raise
             return NOT_MODIFIED
 
-    def part(self, start: int, end: int, of: ObjectInfo) -> Part:
+    def part(self, start: int, end: int, of: Revision) -> Part:
         """See `PartSource`."""
         try:
             return self.get({"Range": f"bytes={start}-{end - 1}", "IfMatch": of.etag})

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.disk import SourceChangedError, copy_whole
+from datacachalog.adapters.journal import discard
 from datacachalog.domain.errors import (
     ConflictError,
     InvalidUriError,
@@ -80,10 +81,13 @@ class FilesystemStorage:
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         if unless is not None and self.stat(uri, version=version).revision == unless:
             return NOT_MODIFIED
+        if resume:
+            discard(dest)
         try:
             return self._copy(uri, dest, version, progress)
         except SourceChangedError:

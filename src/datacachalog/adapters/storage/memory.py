@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from datacachalog.adapters.disk import cache_errors
+from datacachalog.adapters.journal import discard
 from datacachalog.domain.errors import (
     ConflictError,
     InvalidUriError,
@@ -133,12 +134,15 @@ class MemoryStorage:
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         fault = self._request("download", uri)
         stored = self._stored(uri, version)
         if unless is not None and stored.info.revision.same_bytes(unless):
             return NOT_MODIFIED
+        if resume:
+            discard(dest)
         progress.total(stored.info.size_bytes)
         data = stored.data if fault is None else stored.data[: fault.after_bytes]
         with cache_errors(dest):

@@ -167,7 +167,7 @@ class Source:
                 raise
             return NOT_MODIFIED
 
-    def part(self, start: int, end: int, of: ObjectInfo) -> Part:
+    def part(self, start: int, end: int, of: Revision) -> Part:
         """See `PartSource`."""
         # Not by the version that the first part was of: If-Match names it as well, and a version id
         # takes another permission (s3:GetObjectVersion), which readers need not have.

@@ -6,6 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from datacachalog.adapters.journal import has_journal
 from datacachalog.domain.errors import StorageUnavailableError
 from datacachalog.domain.objects import ANY
 from datacachalog.ports import SILENT
@@ -53,15 +54,19 @@ class RetryingStorage:
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         def attempt() -> ObjectInfo | NotModified:
+            nonlocal resume
             try:
                 return self._storage.download(
-                    uri, dest, version=version, unless=unless, progress=progress
+                    uri, dest, version=version, unless=unless, resume=resume, progress=progress
                 )
             except StorageUnavailableError:
-                dest.unlink(missing_ok=True)
+                resume = has_journal(dest)
+                if not resume:
+                    dest.unlink(missing_ok=True)
                 raise
 
         return self._retried(attempt)

@@ -43,9 +43,12 @@ class RouterStorage:
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
-        return self._of(uri).download(uri, dest, version=version, unless=unless, progress=progress)
+        return self._of(uri).download(
+            uri, dest, version=version, unless=unless, resume=resume, progress=progress
+        )
 
     def upload(
         self,

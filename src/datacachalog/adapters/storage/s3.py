@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from datacachalog.adapters.journal import discard
 from datacachalog.adapters.storage.aws import connection
 from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
 from datacachalog.adapters.storage.retrying import RetryingStorage, retried
@@ -115,15 +116,16 @@ class S3Storage:
         *,
         version: str | None = None,
         unless: Revision | None = None,
+        resume: bool = False,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo | NotModified:
         bucket = self._bucket_with(uri)
         source = bucket.objects.source(uri, version)
         with bucket.folders_told(uri):
             try:
-                return transfer(source, dest, unless, progress)
+                return transfer(source, dest, unless, progress, resume=resume)
             except ObjectChangedError:
-                dest.unlink(missing_ok=True)
+                discard(dest)
             try:
                 return transfer(source, dest, unless, progress)
             except ObjectChangedError as error:

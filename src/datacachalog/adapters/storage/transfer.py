@@ -2,19 +2,23 @@
 
 Knows no store: a `PartSource` gives parts. What is here is the promise that a finished file holds
 the bytes of exactly one revision. `If-Match` alone does not keep it, as some servers ignore it; so
-every part that comes is held against the first one.
+every part that comes is held against the first one, or against the journal of the transfer that
+this one goes on with.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
-import blake3
-
-from datacachalog.adapters.disk import cache_errors, create_new, turn_at_the_disk, write_at
+from datacachalog.adapters.disk import cache_errors, turn_at_the_disk
+from datacachalog.adapters.journal import discard, reopened
+from datacachalog.adapters.storage.pace import Pace
+from datacachalog.adapters.storage.retrying import retried
+from datacachalog.adapters.storage.sink import Sink
 from datacachalog.domain.objects import NotModified
 
 if TYPE_CHECKING:
@@ -81,8 +85,8 @@ class PartSource(Protocol):
         """
         ...
 
-    def part(self, start: int, end: int, of: ObjectInfo) -> Part:
-        """Another part of the same revision, asked for with `If-Match`.
+    def part(self, start: int, end: int, of: Revision) -> Part:
+        """A part of a revision whose tag is strong, asked for with `If-Match`.
 
         Raises:
             ObjectChangedError: the server says that it is another one now.
@@ -95,14 +99,34 @@ class PartSource(Protocol):
 
 
 def transfer(
-    source: PartSource, dest: Path, unless: Revision | None, progress: TransferProgress
+    source: PartSource,
+    dest: Path,
+    unless: Revision | None,
+    progress: TransferProgress,
+    *,
+    resume: bool = False,
 ) -> ObjectInfo | NotModified:
     """Writes the object to `dest`; the info of exactly these bytes, with their digest.
+
+    With `resume`, what an interrupted transfer left at `dest` is gone on with, if it is of the
+    revision that is there now.
 
     Raises:
         ObjectChangedError: it was replaced meanwhile.
         CacheError: `dest` cannot be written.
     """
+    if resume:
+        with suppress(ObjectChangedError):
+            if (info := _gone_on(source, dest, unless, progress)) is not None:
+                return info
+        with cache_errors(dest):
+            discard(dest)
+    return _begun(source, dest, unless, progress)
+
+
+def _begun(
+    source: PartSource, dest: Path, unless: Revision | None, progress: TransferProgress
+) -> ObjectInfo | NotModified:
     try:
         first = source.first(PART_BYTES, unless)
     except RangeIgnoredError:
@@ -119,98 +143,89 @@ def transfer(
     if (first.start, first.end) != (0, memoryview(body).nbytes):
         raise ObjectChangedError
     if first.end == info.size_bytes:
-        with turn_at_the_disk(), _Sink(dest, progress) as sink:
+        with turn_at_the_disk(), Sink(dest, progress) as sink:
             sink.write(body)
-            return sink.seal(info)
-    with _Sink(dest, progress) as sink:
+            return _sealed(sink, info)
+    with Sink(dest, progress) as sink:
+        sink.reserve(info.size_bytes)
         sink.write(body)
         del body  # 4 MiB
-        _ParallelParts(source, first, sink).run()
-        return sink.seal(info)
+        sink.begin_journal(info.revision)
+        return _completed(source, sink, info)
+
+
+def _gone_on(
+    source: PartSource, dest: Path, unless: Revision | None, progress: TransferProgress
+) -> ObjectInfo | None:
+    """The info of what was completed; None where there is nothing to go on with."""
+    kept = reopened(dest)
+    if kept is None:
+        return None
+    with Sink(dest, progress, kept) as sink:
+        revision, offset = kept.revision, kept.offset
+        if unless is not None and unless.etag == revision.etag:
+            return None  # the store went back to what the caller has
+        # Where all is there, a byte of it tells whether the store still has that object.
+        start = min(offset, revision.size_bytes - 1)
+        end = min(start + (PART_BYTES if start == offset else 1), revision.size_bytes)
+        part, body = _checked(source, start, end, revision)
+        progress.total(revision.size_bytes)
+        progress.advance(offset)
+        if start < offset:
+            return _sealed(sink, part.info)
+        sink.reserve(revision.size_bytes)
+        sink.write(body)
+        del body
+        return _completed(source, sink, part.info)
+
+
+def _completed(source: PartSource, sink: Sink, info: ObjectInfo) -> ObjectInfo:
+    if sink.offset < info.size_bytes:
+        _ParallelParts(source, info.revision, sink).run()
+    return _sealed(sink, info)
 
 
 def _one_stream(source: PartSource, dest: Path, progress: TransferProgress) -> ObjectInfo:
     info, blocks = source.whole()
     progress.total(info.size_bytes)
-    with _Sink(dest, progress) as sink:
+    with Sink(dest, progress) as sink:
         for block in blocks:
             sink.write(block)
-        return sink.seal(info)
+        return _sealed(sink, info)
 
 
-class _Sink:
-    """The file that is being written, hashed in order.
+def _sealed(sink: Sink, info: ObjectInfo) -> ObjectInfo:
+    """The info of what was written, if that is as long as the store announced."""
+    if sink.offset != info.size_bytes:
+        raise ObjectChangedError
+    sink.end_journal()
+    return replace(info, digest=sink.hexdigest())
 
-    It closes when the last of its users has let go: a worker that outlives an interrupted transfer
-    must never write to a descriptor that means another file by then.
-    """
 
-    def __init__(self, dest: Path, progress: TransferProgress) -> None:
-        self._dest, self._progress = dest, progress
-        self._hasher = blake3.blake3()
-        self._users, self._lock = 1, threading.Lock()
-        self.offset = 0
-        with cache_errors(dest):
-            self._fd = create_new(dest)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def share(self) -> None:
-        """Counts one more user."""
-        with self._lock:
-            self._users += 1
-
-    def release(self) -> None:
-        """Counts one user less."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                os.close(self._fd)
-
-    def store(self, data: Buffer, offset: int) -> None:
-        """Writes bytes anywhere; `digest` has to be given them later, in order."""
-        with cache_errors(self._dest):
-            write_at(self._fd, data, offset)
-
-    def digest(self, data: Buffer) -> None:
-        """Takes the next stored bytes, in order, into the digest."""
-        self._hasher.update(data)
-        size = memoryview(data).nbytes
-        self.offset += size
-        self._progress.advance(size)
-
-    def write(self, data: Buffer) -> None:
-        """Writes the next bytes, in order."""
-        self.store(data, self.offset)
-        self.digest(data)
-
-    def seal(self, info: ObjectInfo) -> ObjectInfo:
-        """The info of what was written, if that is as long as the store announced."""
-        if self.offset != info.size_bytes:
-            raise ObjectChangedError
-        return replace(info, digest=self._hasher.hexdigest())
+def _checked(source: PartSource, start: int, end: int, of: Revision) -> tuple[Part, Buffer]:
+    """A part of exactly these bytes, of exactly this revision."""
+    part = source.part(start, end, of)
+    body = part.body()
+    answer = (part.start, part.end, part.info.size_bytes, part.info.etag)
+    if answer != (start, end, of.size_bytes, of.etag) or memoryview(body).nbytes != end - start:
+        raise ObjectChangedError
+    return part, body
 
 
 class _ParallelParts:
-    """All parts of an object but the first, fetched by a few threads.
+    """All parts of an object that are not written yet, fetched by a few threads.
 
     A thread takes one of the process's slots, then the next part; the slot is free again once the
     part's bytes are in the digest. Parts are taken in order, so the lowest one that is not hashed
     always has its slot: waiting for a slot cannot be waiting for oneself.
     """
 
-    def __init__(self, source: PartSource, first: Part, sink: _Sink) -> None:
-        self._source, self._info, self._sink = source, first.info, sink
-        self._ranges = [
-            (start, min(start + PART_BYTES, first.info.size_bytes))
-            for start in range(first.end, first.info.size_bytes, PART_BYTES)
-        ]
+    def __init__(self, source: PartSource, revision: Revision, sink: Sink) -> None:
+        self._source, self._revision, self._sink = source, revision, sink
+        self._pace = Pace(_THREADS, PART_BYTES)
         self._held = _slots.setdefault(os.getpid(), threading.BoundedSemaphore(_HELD_PARTS))
         self._lock = threading.Lock()
+        self._next_start = sink.offset
         self._taken = self._hashed = 0
         self._waiting: dict[int, Buffer] = {}
         self._is_hashing = False
@@ -219,9 +234,10 @@ class _ParallelParts:
 
     def run(self) -> None:
         """Returns when every part is written and hashed, or raises what went wrong."""
+        parts = -(-(self._revision.size_bytes - self._next_start) // PART_BYTES)
         threads = [
             threading.Thread(target=self._work, name=f"datacachalog-part-{n}")
-            for n in range(min(_THREADS, len(self._ranges)))
+            for n in range(min(_THREADS, parts))
         ]
         try:
             for thread in threads:
@@ -231,6 +247,7 @@ class _ParallelParts:
                     thread.join()
         except BaseException as error:
             self._stop(error)  # Ctrl-C: the threads end by themselves after their present part
+            self._sink.settle()
             raise
         if self._error is not None:
             raise self._error
@@ -245,8 +262,8 @@ class _ParallelParts:
         if not self._begin():
             return
         try:
-            while (index := self._next_part()) is not None:
-                self._fetch(index)
+            while (span := self._next_part()) is not None:
+                self._fetch(*span)
         except BaseException as error:  # noqa: BLE001 - raised again by `run`, in its own thread
             self._stop(error)
         finally:
@@ -274,40 +291,44 @@ class _ParallelParts:
                 for _ in range(self._taken - self._hashed):
                     self._held.release()
 
-    def _next_part(self) -> int | None:
+    def _next_part(self) -> tuple[int, int] | None:
         while not self._held.acquire(timeout=0.2):
             if self._error is not None:
                 return None
         with self._lock:
-            if self._error is None and self._taken < len(self._ranges):
+            start = self._next_start
+            if self._error is None and start < self._revision.size_bytes:
                 self._taken += 1
-                return self._taken - 1
+                end = min(start + self._pace.part_bytes, self._revision.size_bytes)
+                self._next_start = end
+                return start, end
         self._held.release()
         return None
 
-    def _fetch(self, index: int) -> None:
-        start, end = self._ranges[index]
-        part = self._source.part(start, end, self._info)
-        body = part.body()
-        answer = (part.start, part.end, part.info.size_bytes, part.info.etag)
-        if answer != (start, end, self._info.size_bytes, self._info.etag):
-            raise ObjectChangedError
-        if memoryview(body).nbytes != end - start:
-            raise ObjectChangedError
-        if self._error is None:
-            self._sink.store(body, start)
-            self._hash_in_order(index, body)
+    def _fetch(self, start: int, end: int) -> None:
+        # Here, as the whole transfer would be given ten seconds for all its failures.
+        body = retried(lambda: self._pace.asked(lambda: self._body(start, end)))
+        with self._sink.work() as may_write:
+            if body is not None and may_write and self._error is None:
+                self._sink.store(body, start)
+                self._hash_in_order(start, body)
 
-    def _hash_in_order(self, index: int, body: Buffer) -> None:
+    def _body(self, start: int, end: int) -> Buffer | None:
+        """The bytes of a part; None where nobody wants them any more."""
+        if self._error is not None:
+            return None
+        return _checked(self._source, start, end, self._revision)[1]
+
+    def _hash_in_order(self, start: int, body: Buffer) -> None:
         """Hashes this part and those that waited for it, unless another thread is at it."""
         with self._lock:
-            self._waiting[index] = body
+            self._waiting[start] = body
             if self._is_hashing:
                 return
             self._is_hashing = True
         while True:
             with self._lock:
-                next_body = self._waiting.pop(self._hashed, None)
+                next_body = self._waiting.pop(self._sink.offset, None)
                 if next_body is None:
                     self._is_hashing = False
                     return

@@ -42,7 +42,9 @@ def stats(ctx: click.Context, *, as_json: bool) -> None:
     cache = session.cache()
     entries = interruptibly(lambda: list(cache.entries()))
     counts = {"sources": len({one.identity for one in entries}), "copies": len(entries)}
-    sizes = {"size": sum(one.info.size_bytes for one in entries), "free": cache.space().free_bytes}
+    counts["unfinished"], waiting = interruptibly(cache.unfinished)
+    copied = sum(one.info.size_bytes for one in entries)
+    sizes = {"size": copied, "unfinished_size": waiting, "free": cache.space().free_bytes}
     where = {"dir": str(cache.root)}
     shown: dict[str, Cell] = {
         **where,

@@ -14,6 +14,7 @@ import pytest
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import EntryFolders
 from datacachalog.adapters.cache.owners import _machine
+from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.staging import DirectoryStaging
 from datacachalog.domain.errors import CacheError
 from datacachalog.testing.sources import NOON, SOURCE, described
@@ -51,7 +52,7 @@ def stage(cache):
     def stage(other=EntryFolders):
         entries = other(cache.objects, cache.trash)
         place = cache.place(*SOURCE)
-        staging = DirectoryStaging(entries, str(cache.partial), place, cache.point)
+        staging = DirectoryStaging(entries, Partials(cache.partial), place, cache.point)
         staging.path.parent.mkdir()
         staging.path.write_bytes(b"1")
         return opened.enter_context(staging)

@@ -198,7 +198,7 @@ class TestWrongParts:
 
         def fail(_):
             failed.set()
-            raise DOWN
+            raise ObjectChangedError
 
         def wait(part):
             assert failed.wait(30)
@@ -208,7 +208,7 @@ class TestWrongParts:
         starts = range(PART_BYTES, 16 * PART_BYTES, PART_BYTES)
         source.answers = {**dict.fromkeys(starts, wait), starts[0]: fail}
 
-        with pytest.raises(StorageUnavailableError):
+        with pytest.raises(ObjectChangedError):
             transferred(source, dest)
 
         assert len(source.asked) <= 5

@@ -1,0 +1,72 @@
+"""How many parts a transfer asks for at once, and how large they are: as its store can bear."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from datacachalog.domain.errors import StorageUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# What is on its way when a process is killed has to be fetched again: eight parts, which are to
+# come to about two of the largest where it takes long to fetch them.
+SMALLEST_PART_BYTES = 1 << 20
+_WANTED_S = 0.25
+
+
+class Pace:
+    """One transfer's pace. Threads may share it.
+
+    A failure halves the number of requests at once, as those that were under way together count
+    for one; every answer lets it grow, by one for as many as there are at once. A part that took
+    too long makes the next ones smaller, a quick one larger again.
+    """
+
+    def __init__(self, at_once: int, part_bytes: int) -> None:
+        self._most, self._largest = at_once, part_bytes
+        self._at_once, self.part_bytes = float(at_once), part_bytes
+        self._asking = 0
+        self._halved_at = 0.0
+        self._changed = threading.Condition()
+
+    @property
+    def at_once(self) -> int:
+        """How many requests there may be at once, at present."""
+        return int(self._at_once)
+
+    def asked(self, ask: Callable[[], T]) -> T:
+        """What `ask` gives, called when there is room for one more request."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._asking < self.at_once)
+            self._asking += 1
+        begun = time.monotonic()
+        try:
+            answer = ask()
+            self._came(time.monotonic() - begun)
+        except StorageUnavailableError:
+            self._failed(begun)
+            raise
+        finally:
+            with self._changed:
+                self._asking -= 1
+                self._changed.notify_all()
+        return answer
+
+    def _failed(self, begun: float) -> None:
+        with self._changed:
+            if begun >= self._halved_at:
+                self._at_once = max(1.0, self._at_once / 2)
+                self._halved_at = time.monotonic()
+
+    def _came(self, seconds: float) -> None:
+        with self._changed:
+            self._at_once = min(self._most, self._at_once + 1 / self._at_once)
+            if seconds > _WANTED_S:
+                self.part_bytes = max(SMALLEST_PART_BYTES, self.part_bytes // 2)
+            elif seconds < _WANTED_S / 2:
+                self.part_bytes = min(self._largest, self.part_bytes * 2)
