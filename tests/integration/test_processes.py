@@ -171,7 +171,7 @@ class TestKilled:
         assert ("KeyboardInterrupt", -signal.SIGINT) == (told.split()[-1], process.returncode)
         assert len(remote.proxy.requests) <= 10  # of 17
         assert [] == cached_files(cache_dir)
-        assert [] == list((cache_dir / "v1" / "partial").iterdir())
+        assert len(list((cache_dir / "v1" / "partial").glob("*/*.journal"))) == 1  # for the next
 
 
 FORKED = """
@@ -262,10 +262,10 @@ class TestForked:
         self, remote, cache_dir
     ):
         remote.client.put_object(
-            Bucket=remote.bucket, Key=f"{remote.key}-slow", Body=payload(4, BIG)
+            Bucket=remote.bucket, Key=f"{remote.key}-slow", Body=payload(4, 4 * BIG)
         )
         remote.proxy.hook = lambda exchange: (
-            Script(bytes_per_s=3 * MIB) if exchange.path.endswith("-slow") else None
+            Script(bytes_per_s=1.5 * MIB) if exchange.path.endswith("-slow") else None
         )
 
         program = started(FORKED + FORK_IN_A_DOWNLOAD, remote.source, cache_dir)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -139,7 +140,8 @@ def _begun(
         # halves of a part whose connection is lost in between.
         return _one_stream(source, dest, progress)
     progress.total(info.size_bytes)
-    body = first.body()
+    pace = Pace(_THREADS, PART_BYTES)
+    body = _body(first, pace)
     if (first.start, first.end) != (0, memoryview(body).nbytes):
         raise ObjectChangedError
     if first.end == info.size_bytes:
@@ -151,7 +153,7 @@ def _begun(
         sink.write(body)
         del body  # 4 MiB
         sink.begin_journal(info.revision)
-        return _completed(source, sink, info)
+        return _completed(source, sink, info, pace)
 
 
 def _gone_on(
@@ -168,7 +170,8 @@ def _gone_on(
         # Where all is there, a byte of it tells whether the store still has that object.
         start = min(offset, revision.size_bytes - 1)
         end = min(start + (PART_BYTES if start == offset else 1), revision.size_bytes)
-        part, body = _checked(source, start, end, revision)
+        pace = Pace(_THREADS, PART_BYTES)
+        part, body = _checked(source, (start, end), revision, pace)
         progress.total(revision.size_bytes)
         progress.advance(offset)
         if start < offset:
@@ -176,12 +179,12 @@ def _gone_on(
         sink.reserve(revision.size_bytes)
         sink.write(body)
         del body
-        return _completed(source, sink, part.info)
+        return _completed(source, sink, part.info, pace)
 
 
-def _completed(source: PartSource, sink: Sink, info: ObjectInfo) -> ObjectInfo:
+def _completed(source: PartSource, sink: Sink, info: ObjectInfo, pace: Pace) -> ObjectInfo:
     if sink.offset < info.size_bytes:
-        _ParallelParts(source, info.revision, sink).run()
+        _ParallelParts(source, info.revision, sink, pace).run()
     return _sealed(sink, info)
 
 
@@ -202,14 +205,25 @@ def _sealed(sink: Sink, info: ObjectInfo) -> ObjectInfo:
     return replace(info, digest=sink.hexdigest())
 
 
-def _checked(source: PartSource, start: int, end: int, of: Revision) -> tuple[Part, Buffer]:
+def _checked(
+    source: PartSource, span: tuple[int, int], of: Revision, pace: Pace
+) -> tuple[Part, Buffer]:
     """A part of exactly these bytes, of exactly this revision."""
-    part = source.part(start, end, of)
-    body = part.body()
+    part = source.part(*span, of)
+    body = _body(part, pace)
     answer = (part.start, part.end, part.info.size_bytes, part.info.etag)
-    if answer != (start, end, of.size_bytes, of.etag) or memoryview(body).nbytes != end - start:
+    if answer != (*span, of.size_bytes, of.etag) or memoryview(body).nbytes != span[1] - span[0]:
         raise ObjectChangedError
     return part, body
+
+
+def _body(part: Part, pace: Pace) -> Buffer:
+    begun = (
+        time.monotonic()
+    )  # not from the request on: how long a store thinks is no matter of size
+    body = part.body()
+    pace.came(memoryview(body).nbytes, time.monotonic() - begun)
+    return body
 
 
 class _ParallelParts:
@@ -220,9 +234,8 @@ class _ParallelParts:
     always has its slot: waiting for a slot cannot be waiting for oneself.
     """
 
-    def __init__(self, source: PartSource, revision: Revision, sink: Sink) -> None:
-        self._source, self._revision, self._sink = source, revision, sink
-        self._pace = Pace(_THREADS, PART_BYTES)
+    def __init__(self, source: PartSource, revision: Revision, sink: Sink, pace: Pace) -> None:
+        self._source, self._revision, self._sink, self._pace = source, revision, sink, pace
         self._held = _slots.setdefault(os.getpid(), threading.BoundedSemaphore(_HELD_PARTS))
         self._lock = threading.Lock()
         self._next_start = sink.offset
@@ -234,7 +247,7 @@ class _ParallelParts:
 
     def run(self) -> None:
         """Returns when every part is written and hashed, or raises what went wrong."""
-        parts = -(-(self._revision.size_bytes - self._next_start) // PART_BYTES)
+        parts = -(-(self._revision.size_bytes - self._next_start) // self._pace.part_bytes)
         threads = [
             threading.Thread(target=self._work, name=f"datacachalog-part-{n}")
             for n in range(min(_THREADS, parts))
@@ -306,7 +319,7 @@ class _ParallelParts:
         return None
 
     def _fetch(self, start: int, end: int) -> None:
-        # Here, as the whole transfer would be given ten seconds for all its failures.
+        # By the part: a long transfer has more than one bad moment.
         body = retried(lambda: self._pace.asked(lambda: self._body(start, end)))
         with self._sink.work() as may_write:
             if body is not None and may_write and self._error is None:
@@ -317,7 +330,7 @@ class _ParallelParts:
         """The bytes of a part; None where nobody wants them any more."""
         if self._error is not None:
             return None
-        return _checked(self._source, start, end, self._revision)[1]
+        return _checked(self._source, (start, end), self._revision, self._pace)[1]
 
     def _hash_in_order(self, start: int, body: Buffer) -> None:
         """Hashes this part and those that waited for it, unless another thread is at it."""
