@@ -19,7 +19,8 @@ from datacachalog.domain.errors import (
 )
 from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo, Revision
 from datacachalog.testing.payloads import RecordedTransfer, at_once, digest_of, payload, seed_of
-from datacachalog.testing.place import ODD_NAMES, StorageFixtures
+from datacachalog.testing.place import ODD_NAMES
+from datacachalog.testing.resuming_contract import ResumingContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def downloaded(
     return info
 
 
-class ReadingContract(StorageFixtures):
+class ReadingContract(ResumingContract):
     """`identity`, `stat`, `download` and `read`."""
 
     def test_an_identity_is_stable_and_differs_between_uris(
@@ -210,28 +211,6 @@ class ReadingContract(StorageFixtures):
 
         assert ([size_bytes], size_bytes) == (progress.totals, progress.moved_bytes)
         assert not progress.moved_before_total
-
-    @pytest.mark.parametrize("journal", [b"", b"{}", b"not one of ours\n"])
-    def test_what_an_interrupted_download_left_is_not_taken_for_the_object(
-        self, storage: StoragePort, place: Place, tmp_path: Path, size_bytes: int, journal: bytes
-    ) -> None:
-        uri, dest = place.put("a", payload(1, size_bytes)), tmp_path / "dest"
-        dest.write_bytes(payload(2, size_bytes // 2))
-        dest.with_name("dest.journal").write_bytes(journal)
-
-        storage.download(uri, dest, resume=True)
-
-        assert 1 == seed_of(dest.read_bytes())
-        assert not dest.with_name("dest.journal").exists()
-
-    def test_where_one_was_to_be_gone_on_with_there_need_be_none(
-        self, storage: StoragePort, place: Place, tmp_path: Path, size_bytes: int
-    ) -> None:
-        uri = place.put("a", payload(1, size_bytes))
-
-        storage.download(uri, tmp_path / "dest", resume=True)
-
-        assert 1 == seed_of((tmp_path / "dest").read_bytes())
 
     def test_progress_is_told_of_an_empty_object(
         self, storage: StoragePort, place: Place, tmp_path: Path
