@@ -49,7 +49,7 @@ def disowned_name() -> str:
 
 
 def owner_is_gone(name: str) -> bool:
-    """Whether what has this name was left by a process of this machine that is dead, or disowned."""
+    """Whether what has this name was disowned, or left by a dead process of this machine."""
     _, mark, owner = name.rpartition("@")
     if mark and "." not in owner:
         return True

@@ -47,16 +47,19 @@ class Pace:
         begun = time.monotonic()
         try:
             answer = ask()
+            self._speed_up()
         except StorageUnavailableError:
             self._slow_down(begun)
             raise
-        else:
-            self._at_once = min(self._most, self._at_once + 1 / self._at_once)
         finally:
             with self._changed:
                 self._asking -= 1
                 self._changed.notify_all()
         return answer
+
+    def _speed_up(self) -> None:
+        with self._changed:
+            self._at_once = min(self._most, self._at_once + 1 / self._at_once)
 
     def _slow_down(self, begun: float) -> None:
         with self._changed:

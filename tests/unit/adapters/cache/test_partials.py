@@ -216,6 +216,14 @@ def test_a_fetch_looks_through_the_folder_once_a_second(cache, leave, monkeypatc
     assert [False, False, True] == seen
 
 
+def test_who_tidies_up_leaves_what_can_be_gone_on_with(cache, leave):
+    kept, alive = leave(DEAD_HERE), leave(owned_name())
+    leave("0123456789ab", bytes(500), age_s=DAY + 60)
+
+    assert 2 * 500 == cache.sweep(dry_run=True) == cache.sweep()
+    assert sorted([kept.name, alive.name]) == names_in(cache.partial)
+
+
 def test_all_that_is_unfinished_is_counted_and_cleared(cache, leave):
     leave(DEAD_HERE, bytes(1000))
     leave("0123456789ab", bytes(10))

@@ -10,10 +10,12 @@ import time
 
 import pytest
 
+from datacachalog.adapters.journal import has_journal
 from datacachalog.adapters.storage import transfer as engine
-from datacachalog.adapters.storage.transfer import PART_BYTES, ObjectChangedError
+from datacachalog.adapters.storage.transfer import PART_BYTES, ObjectChangedError, transfer
 from datacachalog.domain.errors import CacheError, CacheFullError
-from datacachalog.testing.payloads import digest_of
+from datacachalog.ports import SILENT
+from datacachalog.testing.payloads import RecordedTransfer, digest_of
 from tests.unit.adapters.storage.parts import (
     DATA,
     SIZE,
@@ -174,6 +176,33 @@ class TestInterrupts:
 
         assert b"" == victim.read_bytes()
         assert before == dest.read_bytes()
+
+    def test_what_came_before_an_interrupt_can_be_gone_on_with(self, interrupted, dest):
+        interrupted(STARTS[-1])
+        source = FakeSource()
+
+        transfer(source, dest, None, SILENT, resume=True)
+
+        assert [*STARTS] == sorted(source.asked)
+        assert DATA == dest.read_bytes()
+
+    def test_where_somebody_may_still_write_nobody_goes_on(self, dest):
+        """It would write to what is somebody else's file by then."""
+        go_on = threading.Event()
+
+        class Stuck(RecordedTransfer):
+            def advance(self, size_bytes):
+                super().advance(size_bytes)
+                if self.moved_bytes == 2 * PART_BYTES:
+                    signal.pthread_kill(_MAIN, signal.SIGINT)
+                    assert go_on.wait(30)
+
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                transferred(FakeSource(), dest, Stuck())
+            assert not has_journal(dest)
+        finally:
+            go_on.set()
 
     def test_a_thread_that_begins_after_an_interrupt_does_nothing(self, dest, monkeypatch):
         """Ctrl-C may come while a thread is being started, and the thread runs all the same."""
