@@ -224,14 +224,18 @@ thread.start()
 while not any(Path(sys.argv[2], "v1", "partial").glob("*/*")):
     time.sleep(0.01)
 children = []
+told, telling = os.pipe()
 for known in (first, catalog("two"), catalog("big")):
     if (pid := os.fork()) == 0:
         tell(known)
+        os.write(telling, b".")
         time.sleep(600)  # as a worker that waits for more to do
         os._exit(0)
     children.append(pid)
 thread.join()
 tell(catalog("slow"))
+for pid in children:
+    os.read(told, 1)
 for pid in children:
     os.kill(pid, 9)
     os.waitpid(pid, 0)
@@ -262,7 +266,7 @@ class TestForked:
         self, remote, cache_dir
     ):
         remote.client.put_object(
-            Bucket=remote.bucket, Key=f"{remote.key}-slow", Body=payload(4, 4 * BIG)
+            Bucket=remote.bucket, Key=f"{remote.key}-slow", Body=payload(4, 2 * BIG)
         )
         remote.proxy.hook = lambda exchange: (
             Script(bytes_per_s=1.5 * MIB) if exchange.path.endswith("-slow") else None

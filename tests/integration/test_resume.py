@@ -233,6 +233,7 @@ class TestSeveral:
     def test_so_they_do_where_locks_do_nothing(self, remote, cache_dir, kill_at):
         remote.put(1, SIZE)
         kill_at(0.6)
+        remote.proxy.hook = lambda _: Script(bytes_per_s=MIB)  # so that they meet
         unlocked = "import fcntl; fcntl.flock = lambda *_: None\n" + FETCH
         programs = [started(unlocked, remote.source, cache_dir) for _ in range(3)]
 
