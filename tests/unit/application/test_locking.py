@@ -617,6 +617,22 @@ class TestFetchLocked:
         assert b"first" == caught.value.paths["orders"].read_bytes()
         assert (caught.value.paths["orders"],) == catalog.files("orders", locked=True)
 
+    def test_what_another_brings_meanwhile_is_taken(self, orders, storage, cache):
+        orders.lock()
+        cache.clear()
+        storage.requests.clear()
+        alone = cache.alone
+
+        def alone_after_another(*args):
+            cache.alone = alone
+            orders.fetch("orders", locked=True)
+            return alone(*args)
+
+        cache.alone = alone_after_another
+
+        assert Outcome.CACHED is orders.obtain("orders", locked=True).outcome
+        assert ["stat", "download"] == storage.requests
+
     def test_eight_threads_download_it_once(self, orders, storage, cache):
         orders.lock()
         cache.clear()

@@ -260,12 +260,12 @@ class TestWrongText:
         ],
     )
     def test_a_hostile_one_is_refused_within_two_seconds(self, text):
-        begun = time.monotonic()
+        begun = time.process_time()  # others may be at this machine too
 
         with pytest.raises(LockfileError):
             parsed(text, "catalog.lock")
 
-        assert time.monotonic() - begun < 2
+        assert time.process_time() - begun < 2
 
     def test_capital_digits_and_other_zones_mean_the_same(self):
         east = timezone(timedelta(hours=2))
