@@ -227,7 +227,9 @@ class Locking:
             progress.transfer(dataset.name) as transfer,
         ):
             asked = self._clock()
-            got = self._storage.download(uri, staging.path, version=version, progress=transfer)
+            got = self._storage.download(
+                uri, staging.path, version=version, resume=staging.resume, progress=transfer
+            )
             assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
             try:
                 # Other bytes than the locked ones are kept, though not handed out: they are the
