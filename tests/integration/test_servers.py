@@ -54,6 +54,13 @@ def through_proxy(seaweedfs: SeaweedFS, counting: CountingProxy) -> Iterator[S3C
     made.close()
 
 
+def sockets_of(server: SeaweedFS) -> set[Path]:
+    """The sockets in /tmp that are named after a server's ports."""
+    ports = {str(port) for port in server.ports.values()}
+    found = Path("/tmp").glob("seaweedfs-*.sock")
+    return {path for path in found if path.stem.rpartition("-")[2] in ports}
+
+
 def status_of(call: Callable[[], object]) -> int:
     """The status that a call is refused with, or 200."""
     try:
@@ -179,16 +186,14 @@ class TestVersions:
 class TestLife:
     def test_a_stopped_server_leaves_nothing_behind(self, tmp_path: Path) -> None:
         server = SeaweedFS.start(tmp_path)
-        sockets = set(Path("/tmp").glob("seaweedfs-*.sock"))
+        assert sockets_of(server)
 
         server.stop()
 
         with pytest.raises(ProcessLookupError):
             os.kill(server.pid, 0)
         assert all(port_is_free(port) for port in server.ports.values())
-        ours = {str(port) for port in server.ports.values()}
-        left = {each.stem.rpartition("-")[2] for each in sockets if each.exists()}
-        assert set() == ours & left
+        assert set() == sockets_of(server)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with parents")
     def test_a_server_ends_with_a_killed_test_process(self, tmp_path: Path) -> None:
@@ -226,11 +231,13 @@ class TestLife:
     ) -> None:
         choices = iter([seaweedfs.ports, seaweedfs_module._choose_ports()])
         monkeypatch.setattr(seaweedfs_module, "_choose_ports", lambda: next(choices))
+        sockets = sockets_of(seaweedfs)
 
         second = SeaweedFS.start(tmp_path)
         second.stop()
 
         assert seaweedfs.endpoint != second.endpoint
+        assert set() < sockets <= sockets_of(seaweedfs)
 
     def test_a_process_that_ignores_its_end_is_killed(self, tmp_path: Path) -> None:
         stubborn = ServerProcess(

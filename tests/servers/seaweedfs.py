@@ -84,10 +84,14 @@ class SeaweedFS(S3Server):
         return name
 
     def stop(self) -> None:
-        """Ends the server and removes the sockets that it leaves in /tmp where it was killed."""
+        """Ends the server and removes the sockets that it leaves in /tmp where it was killed.
+
+        Not those of a port that is in use still: this server had not got it, and they are of the
+        one that has, which would refuse all new work without them.
+        """
         super().stop()
         for name, port in self.ports.items():
-            if name.endswith(".grpc"):
+            if name.endswith(".grpc") and port_is_free(port):
                 part = name.partition(".")[0]
                 Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
 
