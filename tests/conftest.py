@@ -29,6 +29,15 @@ _FOREIGN_NAMES = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults",
+        choices=["quick", "whole"],
+        default="quick",
+        help="how thoroughly tests/faults tries: for a minute or two, or for half an hour",
+    )
+
+
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A folder for what the session's servers keep; gone afterwards."""

@@ -126,9 +126,19 @@ class DirectoryCache:
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
         self._partials.look()
+        if not self._is_swept:
+            self._is_swept = True
+            self._sweep()
         return DirectoryStaging(
             self._entries, self._partials, self.place(identity, uri), self.point
         )
+
+    def _sweep(self) -> None:
+        """Removes what killed processes were taking out of sight; nobody else would."""
+        with contextlib.suppress(OSError):  # another user's
+            for path in map(self.trash.joinpath, names_in(self.trash)):
+                if is_left_behind(path):
+                    remove_tree(path)
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):

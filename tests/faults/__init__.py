@@ -1,0 +1,1 @@
+"""Faults made on purpose, each where and when the test says; see `catalogue.py` for the list."""

@@ -1,0 +1,87 @@
+"""What the tests of faults share: a dataset whose store is a folder or S3, and what must hold."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from datacachalog import Catalog, Dataset
+from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.testing.payloads import payload, seed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SMALL = 100_003
+TWO_PARTS = (4 << 20) + 1003
+
+
+@dataclass
+class World:
+    """One dataset, `customers`, its store, and a cache; each test position gets a copy of it."""
+
+    folder: Path
+    source: str
+    put: Callable[[bytes], None]
+    size_bytes: int = SMALL
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def file(self) -> Path:
+        """What is pushed."""
+        return self.folder / "new.csv"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a program in the nursery has to know."""
+        return {"source": self.source, "cache_dir": str(self.cache_dir)}
+
+    def catalog(self) -> Catalog:
+        return Catalog([Dataset("customers", self.source)], cache_dir=self.cache_dir)
+
+    def change(self, seed: int) -> None:
+        """Makes a payload what the store holds."""
+        self.put(payload(seed, self.size_bytes))
+
+    @contextmanager
+    def copied(self, cache: Path | None = None) -> Iterator[None]:
+        """The cache as it is in `cache`, or none, for the length of the block."""
+        if cache is not None:
+            shutil.copytree(cache, self.cache_dir)
+        yield
+        shutil.rmtree(self.cache_dir, ignore_errors=True)
+
+
+def local_world(folder: Path, size_bytes: int = SMALL) -> World:
+    """A dataset that is a file, replaced as a careful program replaces one."""
+    store = folder / "store"
+    store.mkdir()
+
+    def put(data: bytes) -> None:
+        (store / "fresh").write_bytes(data)
+        (store / "fresh").rename(store / "customers.csv")
+
+    return World(folder, str(store / "customers.csv"), put, size_bytes)
+
+
+def assert_sound(cache_dir: Path, *seeds: int) -> None:
+    """Every file that a reader could take for a dataset is one whole payload of these."""
+    found = list((cache_dir / "v1" / "objects").glob("*/*/*.csv"))
+    assert {seed_of(path.read_bytes()) for path in found} <= set(seeds)
+    entries = list(DirectoryCache(cache_dir).entries())
+    assert [e.digest for e in entries] == [blake3(e.path.read_bytes()).hexdigest() for e in entries]
+    assert {path.parent for path in found} == {entry.path.parent for entry in entries}
+
+
+def leftovers(cache_dir: Path) -> list[Path]:
+    """What is unfinished, or on its way out."""
+    home = cache_dir / "v1"
+    return [*(home / "partial").glob("*"), *(home / "trash").glob("*")]
