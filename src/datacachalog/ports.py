@@ -147,6 +147,7 @@ class StoragePort(Protocol):
         Raises:
             ConflictError: the object is not what was expected: not that revision, or not absent.
             UnsupportedOperationError: the store does not honour such an expectation.
+            CacheError: `path`, which is in the cache, cannot be read.
         """
         ...
 

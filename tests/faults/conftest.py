@@ -54,11 +54,8 @@ def local(tmp_path: Path) -> World:
     return local_world(tmp_path)
 
 
-@pytest.fixture
-def nursery(request: pytest.FixtureRequest) -> Iterator[Nursery]:
-    """Programs behind the shim, in the environment of the test."""
-    for name in ("world", "local"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name)  # which sets the environment
-    with Nursery({}) as made:
+@pytest.fixture(scope="session")
+def nursery(no_settings: None) -> Iterator[Nursery]:
+    """Programs behind the shim, in the environment of each test."""
+    with Nursery() as made:
         yield made

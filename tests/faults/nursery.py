@@ -70,6 +70,8 @@ def _told(work: str, options: dict[str, str]) -> dict[str, Any]:
 
 
 def _do(job: dict[str, Any], answer: int, log: int) -> None:
+    os.environ.clear()
+    os.environ.update(job["environ"])
     fault = job["fault"]
     arm = ctypes.CDLL(None).fault_arm
     arm(

@@ -12,12 +12,9 @@ import tempfile
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _HERE = Path(__file__).parent
 
@@ -89,13 +86,14 @@ def environment(fault: Fault | None = None) -> dict[str, str]:
 class Nursery:
     """A program behind the shim that forks a child for every job, so that each begins at once.
 
-    Its children have imported everything and used nothing, as any new process.
+    Its children have imported everything and used nothing, as any new process; their environment
+    is that of the test.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.nursery"],
-            env={**environment(), **environ},
+            env=environment(),
             cwd=_HERE.parent.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,7 +104,12 @@ class Nursery:
         """Has a child do `work`, a function of `nursery`, with a fault."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        job = {"fault": asdict(fault), "work": work, "options": options}
+        job = {
+            "fault": asdict(fault),
+            "work": work,
+            "options": options,
+            "environ": dict(os.environ),
+        }
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
         return Ended(**json.loads(self._process.stdout.readline()))

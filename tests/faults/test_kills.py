@@ -95,9 +95,7 @@ def test_f02_one_that_is_killed_in_a_refresh_leaves_the_former_copy(
     assert at > 10
 
 
-def test_f02_one_that_is_killed_in_a_push_replaces_all_or_nothing(
-    nursery, local, kind, tmp_path
-):
+def test_f02_one_that_is_killed_in_a_push_replaces_all_or_nothing(nursery, local, kind, tmp_path):
     local.change(1)
     local.catalog().fetch("customers")
     kept = local.cache_dir.rename(tmp_path / "kept")

@@ -64,7 +64,7 @@ def turn_at_the_disk() -> Iterator[None]:
 
 
 def cache_error(error: OSError, path: Path) -> CacheError:
-    """The error to raise where `path`, in the cache, could not be written.
+    """The error to raise where `path`, in the cache, could not be written or read.
 
     >>> from pathlib import Path
     >>> cache_error(OSError(errno.ENOSPC, "No space left on device"), Path("/cache")).code
@@ -80,7 +80,7 @@ def cache_error(error: OSError, path: Path) -> CacheError:
 
 @contextmanager
 def cache_errors(path: Path) -> Iterator[None]:
-    """Turns what the operating system says of writing at `path` into the cache's errors."""
+    """Turns what the operating system says of `path` into the cache's errors."""
     try:
         yield
     except OSError as error:
@@ -156,6 +156,22 @@ def reserve(fd: int, size_bytes: int) -> None:
     raise OSError(problem, os.strerror(problem))
 
 
+@contextmanager
+def closing(fd: int, writing: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Closes a descriptor; that it fails is said in the words of `writing`, if all went well.
+
+    A network file system may tell only then that it had no room for what was written.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.close(fd)
+        raise
+    with writing():
+        os.close(fd)
+
+
 class SourceChangedError(OSError):
     """A file was written to while it was copied."""
 
@@ -186,10 +202,8 @@ def copy_whole(
         progress.total(before.st_size)
         with writing(dest):
             write_fd = create_new(dest)
-        try:
+        with closing(write_fd, partial(writing, dest)):
             digest = _copy_blocks(read_fd, write_fd, partial(writing, dest), progress)
-        finally:
-            os.close(write_fd)
         after = os.fstat(read_fd)
     finally:
         os.close(read_fd)

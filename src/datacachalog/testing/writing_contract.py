@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacachalog.domain.errors import (
+    CacheError,
     ConflictError,
     ObjectNotFoundError,
     UnsupportedOperationError,
@@ -100,6 +101,16 @@ class WritingContract(StorageFixtures):
             path.stat().st_mtime_ns,
             path.stat().st_mode,
         )
+
+    def test_a_file_that_cannot_be_read_is_the_caches_error(
+        self, storage: StoragePort, place: Place, tmp_path: Path
+    ) -> None:
+        uri = place.put("a", b"kept")
+
+        with pytest.raises(CacheError):
+            storage.upload(tmp_path / "gone", uri, expect=ANY)
+
+        assert b"kept" == storage.read(uri, 0, 10)
 
     def test_progress_of_an_upload_adds_up_to_the_size(
         self, storage: StoragePort, place: Place, size_bytes: int

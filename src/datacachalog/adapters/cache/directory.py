@@ -33,6 +33,7 @@ from datacachalog.adapters.cache.entries import (
 )
 from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
 from datacachalog.adapters.cache.locks import exclusive
+from datacachalog.adapters.cache.owners import is_left_behind
 from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.pins import Pins
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns

@@ -42,7 +42,8 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
         # would hold the lock for as long as it lives.
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_UN)
-        os.close(fd)
+        with contextlib.suppress(OSError):  # nothing was written that could be lost
+            os.close(fd)
 
 
 def _opened(path: str, prepare: Callable[[], None]) -> int | None:

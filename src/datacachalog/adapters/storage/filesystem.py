@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.disk import SourceChangedError, copy_whole
+from datacachalog.adapters.disk import SourceChangedError, cache_errors, copy_whole
 from datacachalog.adapters.journal import discard
 from datacachalog.domain.errors import (
     ConflictError,
@@ -87,11 +87,13 @@ class FilesystemStorage:
         if unless is not None and self.stat(uri, version=version).revision == unless:
             return NOT_MODIFIED
         if resume:
-            discard(dest)
+            with cache_errors(dest):
+                discard(dest)
         try:
             return self._copy(uri, dest, version, progress)
         except SourceChangedError:
-            dest.unlink()
+            with cache_errors(dest):
+                dest.unlink()
         try:
             return self._copy(uri, dest, version, progress)
         except SourceChangedError as error:
@@ -125,11 +127,13 @@ class FilesystemStorage:
             target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.parent / f"{_PART_PREFIX}{os.urandom(8).hex()}{_PART_SUFFIX}"
         try:
-            _, digest = copy_whole(path, fresh, progress, writing=lambda _: _writing(uri))
+            with cache_errors(path):
+                _, digest = copy_whole(path, fresh, progress, writing=lambda _: _writing(uri))
             with _writing(uri):
                 return _info(uri, _replace(fresh, uri, expect), digest)
         finally:
-            fresh.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # whether it was pushed is what matters
+                fresh.unlink()
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         folder, _, start = prefix.path.rpartition("/")

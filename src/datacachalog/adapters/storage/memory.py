@@ -162,7 +162,8 @@ class MemoryStorage:
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo:
         self._request("upload", uri)
-        data = path.read_bytes()
+        with cache_errors(path):
+            data = path.read_bytes()
         progress.total(len(data))
         with self._lock:
             self._check(uri, expect)

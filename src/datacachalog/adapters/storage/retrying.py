@@ -6,6 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from datacachalog.adapters.disk import cache_errors
 from datacachalog.adapters.journal import has_journal
 from datacachalog.domain.errors import StorageUnavailableError
 from datacachalog.domain.objects import ANY
@@ -66,7 +67,8 @@ class RetryingStorage:
             except StorageUnavailableError:
                 resume = has_journal(dest)
                 if not resume:
-                    dest.unlink(missing_ok=True)
+                    with cache_errors(dest):
+                        dest.unlink(missing_ok=True)
                 raise
 
         return self._retried(attempt)

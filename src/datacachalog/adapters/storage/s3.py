@@ -13,6 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from datacachalog.adapters.disk import cache_errors
 from datacachalog.adapters.journal import discard
 from datacachalog.adapters.storage.aws import connection
 from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
@@ -125,7 +126,8 @@ class S3Storage:
             try:
                 return transfer(source, dest, unless, progress, resume=resume)
             except ObjectChangedError:
-                discard(dest)
+                with cache_errors(dest):
+                    discard(dest)
             try:
                 return transfer(source, dest, unless, progress)
             except ObjectChangedError as error:
@@ -139,7 +141,7 @@ class S3Storage:
         expect: Expected = ANY,
         progress: TransferProgress = SILENT,
     ) -> ObjectInfo:
-        with _answered(uri):
+        with cache_errors(path), _answered(uri):
             return self._bucket_with(uri).upload(path, uri, expect, progress)
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 import blake3
@@ -49,8 +49,10 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def __exit__(self, _: object, error: object, __: object) -> None:
+        # Closing may tell that the disk had no room for what was written; but first things first.
+        with cache_errors(self._dest) if error is None else suppress(OSError):
+            self.release()
 
     def share(self) -> None:
         """Counts one more user."""
@@ -62,9 +64,9 @@ class Sink:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                os.close(self._fd)
                 if self._journal is not None:
                     self._journal.close()
+                os.close(self._fd)
 
     def reserve(self, size_bytes: int) -> None:
         """Makes sure that the disk has room for the whole file.

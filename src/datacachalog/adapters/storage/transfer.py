@@ -297,7 +297,8 @@ class _ParallelParts:
             self._error = self._error or error
 
     def _leave(self) -> None:
-        self._sink.release()
+        with suppress(OSError):  # it closes here only where `run` was interrupted
+            self._sink.release()
         with self._lock:
             self._working -= 1
             if self._working == 0:  # what was never hashed, after an error, gives back its slots
