@@ -57,26 +57,26 @@ def assert_one_of_ours(ended: Ended, at: int, codes: set[str]) -> None:
 
 @pytest.mark.parametrize("work", ["cold", "refresh"])
 def test_f08_a_disk_that_fails_at_any_call_of_a_fetch(
-    nursery, local, kind, number, positions, work, tmp_path
+    nursery, world, kind, number, positions, work, tmp_path
 ):
     kept = None
-    local.change(1)
+    world.change(1)
     if work == "refresh":
-        local.catalog().fetch("customers")
-        kept = local.cache_dir.rename(tmp_path / "kept")
-        local.change(2)
+        world.catalog().fetch("customers")
+        kept = world.cache_dir.rename(tmp_path / "kept")
+        world.change(2)
     wanted = 1 if kept is None else 2
 
     for at in positions:
-        with local.copied(kept):
-            fault = Fault(str(local.cache_dir), kind, at, number)
-            ended = nursery.run(fault, "fetch", **local.names)
+        with world.copied(kept):
+            fault = Fault(str(world.cache_dir), kind, at, number)
+            ended = nursery.run(fault, "fetch", **world.names)
             if len(ended.calls) < at:
                 break
             assert_one_of_ours(ended, at, CODES[number])
-            assert_sound(local.cache_dir, 1, 2)
-            assert wanted == seed_of(local.catalog().fetch("customers").read_bytes()), at
-            assert [] == leftovers(local.cache_dir), (at, ended.calls[at - 1])
+            assert_sound(world.cache_dir, 1, 2)
+            assert wanted == seed_of(world.catalog().fetch("customers").read_bytes()), at
+            assert [] == leftovers(world.cache_dir), (at, ended.calls[at - 1])
     assert at > 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -59,6 +60,15 @@ def sockets_of(server: SeaweedFS) -> set[Path]:
     ports = {str(port) for port in server.ports.values()}
     found = Path("/tmp").glob("seaweedfs-*.sock")
     return {path for path in found if path.stem.rpartition("-")[2] in ports}
+
+
+def read_plainly(client: S3Client, bucket: str) -> bytes:
+    """The object `a`, by a client that checks nothing, and waits for a second at most."""
+    url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a"})
+    _, _, host, path = url.split("/", 3)
+    with contextlib.closing(HTTPConnection(host, timeout=1)) as connection:
+        connection.request("GET", f"/{path}")
+        return connection.getresponse().read()
 
 
 def status_of(call: Callable[[], object]) -> int:
@@ -384,6 +394,32 @@ class TestMisbehaving:
         with pytest.raises(ResponseStreamingError):
             body.read()
         assert 300_000 == counting.bytes_down
+
+    def test_an_answer_is_reset_where_the_script_says(
+        self, bucket: str, counting: CountingProxy, through_proxy: S3Client
+    ) -> None:
+        counting.hook = lambda _: Script(cut_after=300_000, resets=True)
+
+        with pytest.raises((ResponseStreamingError, BotoCoreError), match="[Rr]eset"):
+            through_proxy.get_object(Bucket=bucket, Key="a")["Body"].read()
+
+    def test_an_answer_stalls_where_the_script_says(
+        self, bucket: str, counting: CountingProxy, through_proxy: S3Client
+    ) -> None:
+        counting.hook = lambda _: Script(cut_after=300_000, stalls=True)
+
+        with pytest.raises(TimeoutError):
+            read_plainly(through_proxy, bucket)
+        assert 300_000 == counting.bytes_down
+
+    def test_one_bit_of_an_answer_is_another(
+        self, bucket: str, counting: CountingProxy, through_proxy: S3Client
+    ) -> None:
+        counting.hook = lambda _: Script(flips=700_000)
+
+        body = read_plainly(through_proxy, bucket)
+
+        assert [(700_000, 1)] == [(at, byte) for at, byte in enumerate(body) if byte]
 
     def test_an_answer_is_given_without_the_server(
         self, bucket: str, counting: CountingProxy, through_proxy: S3Client

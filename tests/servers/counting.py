@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import threading
 import time
 from http.client import HTTPConnection, HTTPException
@@ -196,13 +197,27 @@ class _Handler(BaseHTTPRequestHandler):
         if response.length is None and not chunked:
             self.close_connection = True  # the end of the connection is the end of the body
         self._send_head(exchange, response.status, headers, script)
-        for block in _paced(response, script):
-            exchange.bytes_down += len(block)
-            self.wfile.write(_chunk(block) if chunked else block)
+        try:
+            for block in _paced(response, script):
+                sent = _flipped(block, script.flips, exchange.bytes_down)
+                exchange.bytes_down += len(block)
+                self.wfile.write(_chunk(sent) if chunked else sent)
+        except ConnectionAbortedError:
+            self._hang_up(script)
+            raise
         if response.will_close:
             self._upstream.close()
         if chunked:
             self.wfile.write(_chunk(b""))
+
+    def _hang_up(self, script: Script) -> None:
+        """What comes before the end of a connection that is cut."""
+        if script.stalls:  # until the client hangs up, or the proxy ends
+            select.select([self.connection], [], [])
+        if script.resets:
+            linger = struct.pack("ii", 1, 0)  # on, for no time: closing resets the connection
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
 
     def _send_reply(self, exchange: Exchange, reply: Reply) -> None:
         headers = {"Content-Length": str(len(reply.body)), **reply.headers}
@@ -230,6 +245,15 @@ def _changed(
     changed = {name.lower(): value for name, value in changes.items()}
     kept = [(name, value) for name, value in headers if name.lower() not in changed]
     return kept + [(name, value) for name, value in changed.items() if value is not None]
+
+
+def _flipped(block: bytes, at: int | None, begun: int) -> bytes:
+    """A block that begins at a byte of the body, with one bit another if it is in there."""
+    if at is None or not 0 <= at - begun < len(block):
+        return block
+    changed = bytearray(block)
+    changed[at - begun] ^= 1
+    return bytes(changed)
 
 
 def _chunk(block: bytes) -> bytes:

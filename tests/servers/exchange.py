@@ -38,8 +38,10 @@ class Script:
     `delay_s` passes before the server is asked. `headers` replace those of the answer, or remove
     them where the value is None; `request_headers` do the same to those of the request, which a
     server that checks signatures may refuse then. The body is sent at `bytes_per_s`, and the
-    connection closes after exactly `cut_after` bytes of it. Where the answer `is_lost`, the server
-    has given it, and the client hears nothing but the end of the connection.
+    connection closes after exactly `cut_after` bytes of it; it is reset instead where the script
+    `resets`, and stays open without a word where it `stalls`. The lowest bit of the body's byte at
+    `flips` is another one. Where the answer `is_lost`, the server has given it, and the client
+    hears nothing but the end of the connection.
     """
 
     delay_s: float = 0
@@ -49,6 +51,9 @@ class Script:
     bytes_per_s: float | None = None
     cut_after: int | None = None
     is_lost: bool = False
+    resets: bool = False
+    stalls: bool = False
+    flips: int | None = None
 
 
 @dataclass
