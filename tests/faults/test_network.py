@@ -12,6 +12,7 @@ import pytest
 
 from datacachalog import (
     Catalog,
+    DatacachalogError,
     Dataset,
     IntegrityError,
     Outcome,
@@ -22,7 +23,7 @@ from datacachalog.adapters.storage import object_store, s3
 from datacachalog.domain.checksum import Checksum
 from datacachalog.testing.payloads import digest_of, payload, seed_of
 from tests.faults.support import SMALL, TWO_PARTS, leftovers
-from tests.integration.support import once
+from tests.integration.support import once, peak_memory_bytes
 from tests.servers.exchange import Reply, Script
 
 if TYPE_CHECKING:
@@ -241,3 +242,25 @@ def test_f38_a_slow_fetch_does_not_bring_back_what_a_later_one_replaced(remote, 
     catalog = remote.catalog(cache_dir)
     entry = catalog.cache.current(catalog.storage.identity(remote.uri), remote.uri)
     assert 2 == seed_of(entry.path.read_bytes())
+
+
+@pytest.mark.usefixtures("plane")
+@pytest.mark.parametrize("claimed", [10 << 40, (1 << 63) - 1])
+def test_t16_a_server_that_claims_an_object_without_end(remote, cache_dir, claimed):
+    """Neither memory nor the disk is taken for what has not come."""
+    remote.put(1, TWO_PARTS)
+    remote.proxy.hook = lambda exchange: _claiming(exchange, claimed)
+    catalog = remote.catalog(cache_dir)
+    before = peak_memory_bytes()
+
+    with pytest.raises(DatacachalogError):
+        catalog.fetch("customers")
+
+    assert peak_memory_bytes() - before < 100 << 20
+    assert [] == leftovers(cache_dir)
+
+
+def _claiming(exchange: Exchange, size_bytes: int) -> Script:
+    first, _, last = exchange.headers["range"].removeprefix("bytes=").partition("-")
+    end = min(int(last), TWO_PARTS - 1)
+    return Script(headers={"Content-Range": f"bytes {first}-{end}/{size_bytes}"})

@@ -69,6 +69,7 @@ class DirectoryCache:
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
         self._entries = EntryFolders(self.objects, self.trash)
+        self._is_swept = False
         self._pins, self._partials = Pins(home / "pins", self.prepare), Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         # Until when which revisions need not be said to be held again, by process.
