@@ -106,7 +106,8 @@ def main() -> None:
                 "told": json.loads(answer.read() or b"{}"),
                 "calls": log.read().decode(errors="replace").splitlines(),
             }
-        print(json.dumps(ended), flush=True)
+        sys.stdout.write(json.dumps(ended) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

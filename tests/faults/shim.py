@@ -71,7 +71,16 @@ def built() -> Path:
         pytest.skip("there is no C compiler for the shim: install gcc and libc6-dev")
     folder = Path(tempfile.mkdtemp(prefix="datacachalog-shim-"))
     library = folder / "shim.so"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, _HERE / "shim.c"]
+    command: list[str | Path] = [
+        compiler,
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wall",
+        "-o",
+        library,
+        _HERE / "shim.c",
+    ]
     done = subprocess.run([*command, "-ldl"], capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
     return library

@@ -10,13 +10,14 @@ import pytest
 from datacachalog.adapters.storage.filesystem import FilesystemStorage
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.payloads import payload, seed_of
-from tests.faults.shim import Fault, Kind, Nursery
+from tests.faults.shim import Fault, Kind
 from tests.faults.support import assert_sound, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.faults.shim import Nursery
     from tests.faults.support import World
 
 MOST = 300

@@ -6,6 +6,7 @@ import random
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,12 +58,16 @@ def test_f13_a_connection_that_is_reset_anywhere(remote, cache_dir, size_bytes, 
     chance = random.Random(13)
     for turn in range(40 if whole else 8):
         at = chance.choice([0, 1, chance.randrange(SMALL), SMALL - 1])
-        remote.proxy.hook = once(lambda _, at=at: Script(cut_after=at, resets=True))
+        remote.proxy.hook = once(partial(_reset, at))
         with remote.proxy.counted() as passed:
             path = remote.catalog(cache_dir / str(turn)).fetch("customers")
 
         assert 1 == seed_of(path.read_bytes())
         assert passed.bytes_down <= size_bytes + at
+
+
+def _reset(at: int, _: Exchange) -> Script:
+    return Script(cut_after=at, resets=True)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,8 +20,11 @@ from tests.servers.exchange import Script
 from tests.unit.adapters.other_processes import on_a_full_disk
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
+
+    from typing_extensions import Buffer
 
 FETCH = """
 import sys
@@ -98,7 +100,7 @@ def test_f04_an_interrupt_in_a_part_thread_is_raised_where_it_was_asked_for(
     remote.put(1, TWO_PARTS + 4 * MIB)
     numbers = iter(range(100))
 
-    def write(fd: int, data: object, offset: int) -> int:
+    def write(fd: int, data: Buffer, offset: int) -> int:
         if next(numbers) == 1:
             raise KeyboardInterrupt
         return real(fd, data, offset)

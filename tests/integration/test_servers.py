@@ -400,7 +400,7 @@ class TestMisbehaving:
     ) -> None:
         counting.hook = lambda _: Script(cut_after=300_000, resets=True)
 
-        with pytest.raises((ResponseStreamingError, BotoCoreError), match="[Rr]eset"):
+        with pytest.raises((ResponseStreamingError, BotoCoreError), match=r"[Rr]eset"):
             through_proxy.get_object(Bucket=bucket, Key="a")["Body"].read()
 
     def test_an_answer_stalls_where_the_script_says(

@@ -22,6 +22,7 @@ from datacachalog.cli.exits import ExitCode, UsageError, exit_code
 from datacachalog.domain import errors
 from datacachalog.manifest import format as manifest_format
 from datacachalog.ports import CachePort, ProgressPort, StoragePort, ViewPort
+from tests.faults.catalogue import CASES, table
 from tests.pages import LANGUAGES, MARKS, ROOT, Sandbox, blocks_of, pages, run_page, text_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 DECISIONS = sorted(page for page in pages() if re.search(r"/adr/\d{4}-", page))
+TESTS_IN_TEXT = re.compile(r"`((?:tests|src)/[\w/]+\.py::test_\w+)`")
 HEADINGS = ["Context", "Options", "Decision", "Negative consequences"]
 
 
@@ -130,14 +132,41 @@ def test_the_examples_in_a_module_run(name, tmp_path, monkeypatch):
 def test_every_promise_names_tests_that_are_there():
     """A paragraph of the promises begins with its words in bold."""
     promised, _, rest = text_of("docs/concepts/guarantees.md").partition("## Which tests keep them")
-    named = re.findall(r"`((?:tests|src)/[\w/]+\.py)::(test_\w+)`", rest)
+    named = TESTS_IN_TEXT.findall(rest)
 
     assert len(named) >= len(re.findall(r"^\*\*", promised, re.MULTILINE)) > 10
-    shipped = Path(datacachalog.__file__).parent
-    for file, name in named:
-        inside = file.removeprefix("src/datacachalog/")
-        path = ROOT / file if inside == file else shipped / inside
-        assert f"def {name}(" in path.read_text(), f"{file}::{name}"
+    for test in named:
+        assert_is_there(test)
+
+
+def test_every_fault_has_tests_that_are_there_or_a_reason():
+    numbers = [f"F{n:02}" for n in range(1, 55)] + [f"T{n:02}" for n in range(1, 23)]
+
+    assert numbers == list(CASES)
+    assert [] == [name for name, case in CASES.items() if not case.tests and not case.unless]
+    for case in CASES.values():
+        for test in case.tests:
+            assert_is_there(test)
+
+
+def test_every_test_of_a_fault_is_in_the_list_of_faults():
+    for file in (ROOT / "tests" / "faults").glob("test_*.py"):
+        for test in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE):
+            named = re.match(r"test_([ft]\d\d)_", test)
+            assert named, f"{file}::{test} does not say what it is for"
+            assert f"tests/faults/{file.name}::{test}" in CASES[named[1].upper()].tests
+
+
+def test_the_list_of_faults_is_shown():
+    assert text_of("docs/concepts/faults.md").endswith(f"\n\n{table()}")
+
+
+def assert_is_there(test: str) -> None:
+    """Fails unless there is a test of that name, such as `tests/unit/test_x.py::test_y`."""
+    file, _, name = test.partition("::")
+    inside = file.removeprefix("src/datacachalog/")
+    path = ROOT / file if inside == file else Path(datacachalog.__file__).parent / inside
+    assert f"def {name}(" in path.read_text(), test
 
 
 # --- the set-up commands
