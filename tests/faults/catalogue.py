@@ -65,6 +65,7 @@ CASES: dict[str, Case] = {
     "F06": _case(
         "no room at the beginning of a download",
         f"{_CACHE}/test_sharing.py::test_a_full_disk_is_told_and_leaves_the_former_copy",
+        "tests/unit/application/test_housekeeping.py::test_room_is_made_once_by_removing_what_is_superseded",
         unless="room is not set aside: what was fetched until then was fetched for nothing",
     ),
     "F07": _case(
@@ -215,6 +216,7 @@ CASES: dict[str, Case] = {
     "F36": _case(
         "one that has the lock and is stopped",
         f"{_FAULTS}/test_processes.py::test_f36_one_that_is_stopped_with_the_lock_holds_others_off_for_so_long",
+        f"{_CACHE}/test_housekeeping.py::test_a_remover_that_was_stopped_does_not_stop_readers",
     ),
     "F37": _case(
         "one that has the lock and is killed",
@@ -229,12 +231,20 @@ CASES: dict[str, Case] = {
     "F39": _case(
         "an entry that is removed while it is read",
         f"{_CACHE}/test_sharing.py::test_who_has_a_file_open_reads_on_while_the_cache_is_cleared",
+        f"{_CONTRACTS}/housekeeping_contract.py::test_a_file_that_is_open_stays_readable",
+        f"{_CACHE}/test_housekeeping.py::test_what_a_living_process_has_stays",
     ),
-    "F40": _case("a reader that comes as an entry is evicted", unless="nothing is evicted yet"),
+    "F40": _case(
+        "a reader that comes as an entry is evicted",
+        f"{_CACHE}/test_housekeeping.py::test_a_reader_and_a_remover_never_miss_each_other",
+        f"{_CACHE}/test_housekeeping.py::test_what_is_pinned_meanwhile_is_put_back",
+    ),
     "F41": _case(
         "what a dead process held, and a number that another process has now",
         f"{_CACHE}/test_sharing.py::test_one_that_a_killed_process_left_goes",
         f"{_CACHE}/test_sharing.py::test_what_nobody_has_written_to_for_a_week_goes",
+        f"{_CACHE}/test_housekeeping.py::test_what_a_killed_process_had_goes",
+        f"{_CACHE}/test_housekeeping.py::test_a_process_id_that_is_used_again_keeps_nothing",
     ),
     "F42": _case(
         "clocks that jump, here and there",

@@ -51,8 +51,16 @@ def verify(source: str, cache_dir: str) -> dict[str, Any]:
     return {"damaged": [len(one.damaged) for one in found]}
 
 
+def gc(source: str, cache_dir: str) -> dict[str, Any]:
+    """Removes what is superseded, and fetches."""
+    catalog = _catalog(source, cache_dir)
+    removed = len(catalog.gc().removed)
+    with catalog.pinned("customers") as path:
+        return {"path": str(path), "removed": removed}
+
+
 WORKS: dict[str, Callable[..., dict[str, Any]]] = {
-    work.__name__: work for work in (fetch, push, clear, invalidate, verify)
+    work.__name__: work for work in (fetch, push, clear, invalidate, verify, gc)
 }
 
 

@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from datacachalog import Catalog, Dataset
 from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.testing.payloads import payload, seed_of
 
 if TYPE_CHECKING:
@@ -84,4 +85,7 @@ def assert_sound(cache_dir: Path, *seeds: int) -> None:
 def leftovers(cache_dir: Path) -> list[Path]:
     """What is unfinished, or on its way out."""
     home = cache_dir / "v1"
-    return [*(home / "partial").glob("*"), *(home / "trash").glob("*")]
+    of_the_dead = [
+        path for path in (home / "pins").glob("*") if owner_is_gone(path.name.removeprefix("."))
+    ]
+    return [*(home / "partial").glob("*"), *(home / "trash").glob("*"), *of_the_dead]

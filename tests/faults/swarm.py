@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +123,10 @@ class _Worker:
         """Whatever another process has published."""
         found = list((self._cache_dir / "v1" / "objects").glob("*/*/*.csv"))
         path = self._chance.choice(found) if found else None
-        if path is not None and not _is_gone(path):
-            dataset, _ = told_by(path.read_bytes())
-            assert path.name == f"{name_of(dataset)}.csv", f"{path} has bytes of {dataset}"
+        with suppress(FileNotFoundError):  # it was removed since it was listed
+            if path is not None:
+                dataset, _ = told_by(path.read_bytes())
+                assert path.name == f"{name_of(dataset)}.csv", f"{path} has bytes of {dataset}"
 
     def _read_again(self) -> None:
         """A path that was handed out is what it was."""
@@ -134,11 +136,8 @@ class _Worker:
             assert data.startswith(begin), f"{path} changed"
 
     def _collect_garbage(self) -> None:
-        """Entries that go while others read; there is no command for it yet, so none do."""
-
-
-def _is_gone(path: Path) -> bool:
-    return not path.exists()
+        """Superseded entries go while others read; what a living process has stays."""
+        self._catalog.gc()
 
 
 def main() -> None:

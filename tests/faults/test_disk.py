@@ -102,7 +102,7 @@ def test_f08_a_disk_that_fails_at_any_call_of_a_push(
     assert at > 10
 
 
-@pytest.mark.parametrize("work", ["clear", "invalidate", "verify"])
+@pytest.mark.parametrize("work", ["clear", "invalidate", "verify", "gc"])
 def test_f08_a_disk_that_fails_at_any_call_of_what_removes(
     nursery, local, kind, number, positions, work, tmp_path
 ):

@@ -130,11 +130,10 @@ def _forget_unfinished_pushes(store: Path) -> None:
         path.unlink()
 
 
-@pytest.mark.parametrize("work", ["clear", "invalidate", "verify"])
+@pytest.mark.parametrize("work", ["clear", "invalidate", "verify", "gc"])
 def test_f03_one_that_is_killed_as_it_removes_leaves_whole_entries(
     nursery, local, kind, work, tmp_path
 ):
-    """An eviction removes as these do."""
     for seed in (1, 2):
         local.change(seed)
         path = local.catalog().fetch("customers")

@@ -33,7 +33,7 @@ from datacachalog.adapters.cache.entries import (
 )
 from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
 from datacachalog.adapters.cache.locks import exclusive
-from datacachalog.adapters.cache.owners import is_left_behind
+from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.pins import Pins
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
@@ -136,11 +136,12 @@ class DirectoryCache:
         )
 
     def _sweep(self) -> None:
-        """Removes what killed processes were taking out of sight; nobody else would."""
+        """Removes what killed processes have left, and nobody else would."""
         with contextlib.suppress(OSError):  # another user's
-            for path in map(self.trash.joinpath, names_in(self.trash)):
-                if is_left_behind(path):
-                    remove_tree(path)
+            for folder in (self.trash, self._pins.folder):
+                for name in names_in(folder):
+                    if owner_is_gone(name.removeprefix(".")):
+                        remove_tree(folder / name)
 
     def confirm(self, entry: CacheEntry, checked_at: datetime) -> CacheEntry | None:
         if not is_as_published(entry):
