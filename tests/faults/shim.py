@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
@@ -70,6 +71,7 @@ def built() -> Path:
     if compiler is None:
         pytest.skip("there is no C compiler for the shim: install gcc and libc6-dev")
     folder = Path(tempfile.mkdtemp(prefix="datacachalog-shim-"))
+    atexit.register(shutil.rmtree, folder)
     library = folder / "shim.so"
     command: list[str | Path] = [
         compiler,

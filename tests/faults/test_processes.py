@@ -126,7 +126,7 @@ def test_f07_a_disk_that_is_full_at_the_last_block(tmp_path):
         catalog = Catalog([Dataset("customers", {str(tmp_path / "customers.csv")!r})],
                           cache_dir=Path(sys.argv[1]) / "cache")
         catalog.cache.prepare()
-        Path(sys.argv[1], "ballast").write_bytes(bytes(catalog.cache.free_bytes() - 65536))
+        Path(sys.argv[1], "ballast").write_bytes(bytes(catalog.cache.space().free_bytes - 65536))
         try:
             catalog.fetch("customers")
         except CacheFullError:
