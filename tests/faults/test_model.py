@@ -26,6 +26,7 @@ from datacachalog import (
     StorageUnavailableError,
 )
 from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.layered import LayeredCache
 from datacachalog.adapters.cache.memory import MemoryCache
 from datacachalog.adapters.disk import remove_tree
 from datacachalog.adapters.storage.memory import MemoryStorage
@@ -216,6 +217,18 @@ class OnDisk(CatalogModel):
         remove_tree(self.folder)
 
 
+class OnLayers(OnDisk):
+    """A cache on top of one that is empty is as it would be alone."""
+
+    def opened(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="datacachalog-"))
+        return LayeredCache(self.folder / "cache", [self.folder / "layer"])
+
+    @rule()
+    def open_again(self):
+        self.cache = LayeredCache(self.folder / "cache", [self.folder / "layer"])
+
+
 class InMemory(CatalogModel):
     revives = False
 
@@ -229,7 +242,7 @@ class InMemory(CatalogModel):
 
 
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("model", [OnDisk, InMemory])
+@pytest.mark.parametrize("model", [OnDisk, OnLayers, InMemory])
 def test_f46_two_catalogs_on_one_cache_answer_as_a_model_does(model, whole):
     examples, steps = (400, 50) if whole else (40, 40)
     model.TestCase.settings = settings(
