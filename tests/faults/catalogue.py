@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
         "no room at the beginning of a download",
         f"{_CACHE}/test_sharing.py::test_a_full_disk_is_told_and_leaves_the_former_copy",
         "tests/unit/application/test_housekeeping.py::test_room_is_made_once_by_removing_what_is_superseded",
-        unless="room is not set aside: what was fetched until then was fetched for nothing",
+        "tests/integration/test_resume.py::test_a_disk_without_room_is_told_before_more_than_one_part_is_fetched",
     ),
     "F07": _case(
         "no room in the middle of a download, or at its last block",

@@ -151,6 +151,24 @@ int utimensat(int fd, const char *path, const struct timespec times[2], int flag
     return real(fd, path, times, flags);
 }
 
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+    REAL(fallocate);
+    MAYBE_FAIL(kind != NONE && fd_below(fd), "reserve", "")
+    return real(fd, mode, offset, length);
+}
+
+int ftruncate(int fd, off_t length) {
+    REAL(ftruncate);
+    MAYBE_FAIL(kind != NONE && fd_below(fd), "truncate", "")
+    return real(fd, length);
+}
+
+int ftruncate64(int fd, off64_t length) {
+    REAL(ftruncate64);
+    MAYBE_FAIL(kind != NONE && fd_below(fd), "truncate", "")
+    return real(fd, length);
+}
+
 int fsync(int fd) {
     REAL(fsync);
     MAYBE_FAIL(kind != NONE && fd_below(fd), "fsync", "")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import blake3
 
-from datacachalog.adapters.disk import create_new
+from datacachalog.adapters.disk import cache_errors, create_new
 from datacachalog.domain.objects import Revision
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def journals_in(folder: Path) -> list[Path]:
 
 def discard(dest: Path) -> None:
     """Removes what an interrupted download left, and its journal first."""
-    dest.with_name(dest.name + _SUFFIX).unlink(missing_ok=True)
-    dest.unlink(missing_ok=True)
+    with cache_errors(dest):
+        dest.with_name(dest.name + _SUFFIX).unlink(missing_ok=True)
+        dest.unlink(missing_ok=True)
 
 
 class Journal:

@@ -69,11 +69,11 @@ class DirectoryCache:
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
         self._entries = EntryFolders(self.objects, self.trash)
-        self._is_swept = False
         self._pins, self._partials = Pins(home / "pins", self.prepare), Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         # Until when which revisions need not be said to be held again, by process.
         self._held: dict[tuple[int, str], float] = {}
+        self._is_swept = False
         self._places: dict[tuple[str, Uri], Place] = {}
 
     def place(self, identity: str, uri: Uri) -> Place:
@@ -127,18 +127,18 @@ class DirectoryCache:
         return None
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
-        self._partials.look()
         if not self._is_swept:
             self._is_swept = True
             self._sweep()
+        self._partials.look()
         return DirectoryStaging(
             self._entries, self._partials, self.place(identity, uri), self.point
         )
 
     def _sweep(self) -> None:
-        """Removes what killed processes have left, and nobody else would."""
-        with contextlib.suppress(OSError):  # another user's
-            for folder in (self.trash, self._pins.folder):
+        """Removes what killed processes were removing, and their pins; nobody else would."""
+        for folder in (self.trash, self._pins.folder):
+            with contextlib.suppress(OSError):  # another user's
                 for name in names_in(folder):
                     if owner_is_gone(name.removeprefix(".")):
                         remove_tree(folder / name)

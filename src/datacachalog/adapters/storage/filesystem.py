@@ -87,8 +87,7 @@ class FilesystemStorage:
         if unless is not None and self.stat(uri, version=version).revision == unless:
             return NOT_MODIFIED
         if resume:
-            with cache_errors(dest):
-                discard(dest)
+            discard(dest)
         try:
             return self._copy(uri, dest, version, progress)
         except SourceChangedError:

@@ -66,8 +66,8 @@ class RetryingStorage:
                 )
             except StorageUnavailableError:
                 resume = has_journal(dest)
-                if not resume:
-                    with cache_errors(dest):
+                with cache_errors(dest):
+                    if not resume:
                         dest.unlink(missing_ok=True)
                 raise
 

@@ -126,8 +126,7 @@ class S3Storage:
             try:
                 return transfer(source, dest, unless, progress, resume=resume)
             except ObjectChangedError:
-                with cache_errors(dest):
-                    discard(dest)
+                discard(dest)
             try:
                 return transfer(source, dest, unless, progress)
             except ObjectChangedError as error:

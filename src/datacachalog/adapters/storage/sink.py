@@ -65,7 +65,8 @@ class Sink:
             self._users -= 1
             if self._users == 0:
                 if self._journal is not None:
-                    self._journal.close()
+                    with suppress(OSError):  # what is not in it is fetched again
+                        self._journal.close()
                 os.close(self._fd)
 
     def reserve(self, size_bytes: int) -> None:
