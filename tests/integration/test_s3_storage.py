@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +15,34 @@ from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.place import Place
 from datacachalog.testing.storage_contract import StorageContract
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from tests.servers.s3 import S3Server
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    return tmp_path_factory.mktemp("verdicts")
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """Gives a client of a server, and the one bucket there that keeps versions or does not."""
+    with ExitStack() as stack:
+        clients: dict[str, S3Client] = {}
+        buckets: dict[tuple[str, bool], str] = {}
+
+        def of(server: S3Server, versioned: bool) -> tuple[S3Client, str]:
+            if server.endpoint not in clients:
+                clients[server.endpoint] = server.client()
+                stack.callback(clients[server.endpoint].close)
+            key = (server.endpoint, versioned)
+            buckets[key] = buckets.get(key) or server.bucket(versioned=versioned)
+            return clients[server.endpoint], buckets[key]
+
+        yield of
 
 
 class S3Contract(StorageContract):
@@ -25,15 +56,16 @@ class S3Contract(StorageContract):
         raise NotImplementedError
 
     @pytest.fixture
-    def storage(self, server):
-        return storage_of(StorageSettings(environ=server.environment()))
+    def storage(self, server, verdicts):
+        return storage_of(StorageSettings(environ=server.environment(), verdicts=verdicts))
 
     @pytest.fixture
-    def place(self, server, storage, tmp_path):
-        client, bucket = server.client(), server.bucket(versioned=self.versioned)
-        yield Place(
+    def place(self, server, storage, tmp_path, shared):
+        """A folder of its own, in a bucket that is tried once."""
+        client, bucket = shared(server, self.versioned)
+        return Place(
             storage,
-            Uri("s3", bucket, "contract"),
+            Uri("s3", bucket, f"contract/{os.urandom(6).hex()}"),
             tmp_path / "scratch",
             versioned=self.versioned,
             renames=self.renames,
@@ -41,7 +73,6 @@ class S3Contract(StorageContract):
             put=lambda uri, data: self.put(client, uri, data),
             delete=lambda uri: self.delete(client, uri),
         )
-        client.close()
 
     def put(self, client, uri, data):
         client.put_object(Bucket=uri.authority, Key=uri.path, Body=data)

@@ -139,20 +139,18 @@ def reserve(fd: int, size_bytes: int) -> None:
     Raises:
         OSError: there is none.
     """
+    # First of all: on the way to a failure, fallocate may fill the disk, and others need it too.
+    has, disk = os.fstat(fd).st_blocks * 512, os.fstatvfs(fd)
+    if size_bytes - has > disk.f_bavail * disk.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     # Not os.posix_fallocate: where the file system cannot, glibc writes to every block.
     ctypes = importlib.import_module("ctypes")
     fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
-    problem = errno.ENOSYS  # macOS
-    if fallocate is not None:
-        fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-        if fallocate(fd, 0, 0, size_bytes) == 0:
-            return
-        problem = ctypes.get_errno()
-    if problem in _NOT_DONE:
-        has, disk = os.fstat(fd).st_blocks * 512, os.fstatvfs(fd)
-        if size_bytes - has <= disk.f_bavail * disk.f_frsize:
-            return
-        problem = errno.ENOSPC
+    if fallocate is None:  # macOS
+        return
+    fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    if fallocate(fd, 0, 0, size_bytes) == 0 or (problem := ctypes.get_errno()) in _NOT_DONE:
+        return
     raise OSError(problem, os.strerror(problem))
 
 
