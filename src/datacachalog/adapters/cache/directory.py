@@ -29,6 +29,7 @@ from datacachalog.adapters.cache.entries import (
     EntryFolders,
     bytes_below,
     is_as_published,
+    known,
     names_in,
 )
 from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
@@ -285,7 +286,8 @@ class DirectoryCache:
             left = self._partials.left_behind()
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
                 freed += bytes_below(folder)
-                self._entries.discard(folder)
+                with known(folder) as seen:
+                    self._entries.discard(folder, seen)
             for name in names_in(self.trash):
                 remove_tree(self.trash / name)
         remove_tree(self._servers)

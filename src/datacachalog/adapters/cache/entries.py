@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,19 +89,50 @@ class EntryFolders:
             OSError: the system failed to read one, so there may be nothing wrong with it.
         """
         for revision in names_in(self.objects / key):
-            entry = self.examine(key, revision)
-            if entry is None or not is_whole(entry):
-                folder = self.objects / key / revision
-                self.discard(folder)
-                yield folder / file_name
+            folder = self.objects / key / revision
+            with known(folder) as seen:
+                entry = self.examine(key, revision)
+                is_good = entry is not None and is_whole(entry)
+                if not is_good and self.discard(folder, seen):
+                    yield folder / file_name
 
-    def discard(self, folder: Path) -> None:
-        """Takes a folder out of sight in one step, then removes it."""
+    def discard(self, folder: Path, seen: int | None) -> bool:
+        """Takes a folder out of sight in one step, then removes it; whether it was that one.
+
+        `seen` is what `known` gave of what was judged. Another process may have removed that
+        since, and published a good entry in its place, which stays.
+        """
         self.trash.mkdir(parents=True, exist_ok=True)
         gone = self.trash / owned_name()
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        try:
             folder.rename(gone)
-            remove_tree(gone)
+        except FileNotFoundError:
+            return False
+        if gone.lstat().st_ino != seen:
+            with contextlib.suppress(OSError):  # there is a good one again
+                gone.rename(folder)
+            return False
+        remove_tree(gone)
+        return True
+
+
+@contextmanager
+def known(folder: Path) -> Iterator[int | None]:
+    """The inode of a folder, which no other gets before the block ends; None where there is none.
+
+    It tells a folder from another one of the same name.
+    """
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        yield None
+    except OSError:  # a link, say
+        yield folder.lstat().st_ino
+    else:
+        try:
+            yield os.fstat(fd).st_ino
+        finally:
+            os.close(fd)
 
 
 def is_as_published(entry: CacheEntry) -> bool:

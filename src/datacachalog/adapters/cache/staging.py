@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datacachalog.adapters.cache.entries import RECORD, is_whole
+from datacachalog.adapters.cache.entries import RECORD, is_whole, known
 from datacachalog.adapters.cache.records import Record
 from datacachalog.adapters.digest import blake3_of, refuse_other_bytes
 from datacachalog.adapters.disk import (
@@ -155,14 +155,15 @@ class DirectoryStaging:
                     checked_at=checked_at,
                     checksum=record.checksum,
                 )
-            # An OSError is not caught: a good entry, whose path somebody has, must not go for it.
-            entry = self._entries.examine(place.key, revision, checked_at)
-            if entry is None or not is_whole(entry):
-                self._entries.discard(Path(target))  # damaged since it was published
-            elif entry.digest == record.digest:
-                return entry  # another process was first
-            else:  # the store tells the same of other bytes; nobody's path may change for that
-                revision = revision_id_by_bytes(*described)
+            with known(Path(target)) as seen:
+                # An OSError is not caught: no good entry, whose path somebody has, must go for it.
+                entry = self._entries.examine(place.key, revision, checked_at)
+                if entry is None or not is_whole(entry):
+                    self._entries.discard(Path(target), seen)  # damaged since it was published
+                elif entry.digest == record.digest:
+                    return entry  # another process was first
+                else:  # the store tells the same of other bytes; nobody's path may change for that
+                    revision = revision_id_by_bytes(*described)
         raise CacheError(target, "another process keeps damaging it")
 
     def _is_moved_to(self, target: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from datacachalog.adapters.cache import pins as pins_module
 from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.entries import EntryFolders
 from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.domain.errors import CachePermissionError
 from datacachalog.domain.uri import Uri
@@ -392,3 +393,45 @@ def test_what_may_not_be_removed_is_left(cache, monkeypatch):
     monkeypatch.setattr(Path, "rename", refuse)
 
     assert () == cache.remove([entry])
+
+
+class TestDamageThatIsNone:
+    """What others remove, or mend, while somebody looks for damage."""
+
+    @pytest.fixture
+    def meanwhile(self, monkeypatch):
+        """Has something happen after an entry was looked at."""
+
+        def happens(act):
+            examine = EntryFolders.examine
+
+            def then(self, *args):
+                found = examine(self, *args)
+                monkeypatch.undo()
+                act()
+                return found
+
+            monkeypatch.setattr(EntryFolders, "examine", then)
+
+        return happens
+
+    def test_what_was_removed_meanwhile_is_not_damaged(self, cache, root, meanwhile):
+        entry = publish(cache, b"bytes")
+        meanwhile(lambda: DirectoryCache(root).remove([entry]))
+
+        assert () == cache.remove_damaged(*SOURCE)
+
+    def test_what_was_mended_meanwhile_stays(self, cache, root, meanwhile):
+        entry = publish(cache, b"bytes")
+        entry.path.chmod(0o644)
+        entry.path.write_bytes(b"BYTES")
+
+        def mend():
+            other = DirectoryCache(root)
+            other.clear()
+            publish(other, b"bytes")
+
+        meanwhile(mend)
+
+        assert () == cache.remove_damaged(*SOURCE)
+        assert b"bytes" == entry.path.read_bytes()

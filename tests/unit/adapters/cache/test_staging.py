@@ -33,8 +33,8 @@ class Thief(EntryFolders):
 class Vandal(EntryFolders):
     """Has somebody damage an entry anew whenever what is left of it was discarded."""
 
-    def discard(self, folder):
-        super().discard(folder)
+    def discard(self, folder, seen):
+        super().discard(folder, seen)
         folder.mkdir()
         (folder / "junk").write_text("junk")
 
