@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Here, for `reserve`: a fork while a thread imports it would leave the child waiting for ever.
+import ctypes  # noqa: F401
 import os
 import threading
 from contextlib import contextmanager, suppress
