@@ -49,13 +49,14 @@ class Housekeeping:
         self, *, unused_for: timedelta | None, max_bytes: int | None, dry_run: bool
     ) -> Collected:
         """Removes what is superseded, or unused for a time, and what the bounds do not allow."""
+        missing_bytes = self._missing_bytes()  # before anything goes
         swept = self._cache.sweep(dry_run=dry_run)
         usages = tuple(self._cache.usages())
         wish = Wish(
             superseded=True,
             unused_for=unused_for,
             max_bytes=self._bounds.max_bytes if max_bytes is None else max_bytes,
-            enough_bytes=self._missing_bytes() - swept,
+            enough_bytes=missing_bytes - swept,
         )
         chosen = tuple(one.entry for one in removals(usages, wish, self._clock()))
         removed = chosen if dry_run else self._cache.remove(chosen)

@@ -352,6 +352,23 @@ class TestGc:
         assert () == catalog.gc(max_size=0).removed
         assert old.exists()
 
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_the_room_of_leftovers_counts_once(self, many, cache, today, monkeypatch, dry_run):
+        catalog, left = many(Bounds(min_free=MinFree(40)), clock=today), {"bytes": 10}
+        catalog.fetch_all(NAMES)
+        forgotten(cache)
+        today.go_on(2 * HOUR)
+
+        def sweep(*, dry_run):
+            return left["bytes"] if dry_run else left.pop("bytes")
+
+        monkeypatch.setattr(cache, "sweep", sweep)
+        monkeypatch.setattr(cache, "space", lambda: Space(20 - left.get("bytes", 0), 1000))
+
+        found = catalog.gc(dry_run=dry_run)
+
+        assert (10, 30) == (found.swept_bytes, found.freed_bytes)
+
     def test_what_is_in_use_gives_no_warning(self, two):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
