@@ -38,8 +38,6 @@ _OPEN_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 # (2026-11-21).
 _BLOCK_BYTES = 1 << 20
 
-_NOT_DONE = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EINTR}
-
 _FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks of another file
 
 
@@ -131,27 +129,6 @@ def space_at(folder: Path) -> Space:
         folder = folder.parent
     found = os.statvfs(folder)
     return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
-
-
-def reserve(fd: int, size_bytes: int) -> None:
-    """Takes room on the disk for a file of that size; where it cannot, looks whether there is any.
-
-    Raises:
-        OSError: there is none.
-    """
-    # First of all: on the way to a failure, fallocate may fill the disk, and others need it too.
-    has, disk = os.fstat(fd).st_blocks * 512, os.fstatvfs(fd)
-    if size_bytes - has > disk.f_bavail * disk.f_frsize:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    # Not os.posix_fallocate: where the file system cannot, glibc writes to every block.
-    ctypes = importlib.import_module("ctypes")
-    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
-    if fallocate is None:  # macOS
-        return
-    fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-    if fallocate(fd, 0, 0, size_bytes) == 0 or (problem := ctypes.get_errno()) in _NOT_DONE:
-        return
-    raise OSError(problem, os.strerror(problem))
 
 
 @contextmanager

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
 import stat
-import sys
 import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -26,7 +23,6 @@ from datacachalog.adapters.disk import (
     create_new,
     make_folder,
     remove_tree,
-    reserve,
     turn_at_the_disk,
     write_at,
     write_new,
@@ -307,54 +303,3 @@ class TestTurns:
 def _take_a_turn():
     with turn_at_the_disk():
         return True
-
-
-class TestReserving:
-    @pytest.fixture
-    def fd(self, tmp_path):
-        fd = os.open(tmp_path / "new", os.O_CREAT | os.O_RDWR)
-        yield fd
-        os.close(fd)
-
-    @pytest.fixture
-    def unsupported(self, monkeypatch):
-        """A file system that cannot reserve, or a system that knows no such call."""
-
-        def forget(problem):
-            class Refusing:
-                def __call__(self, *_):
-                    ctypes.set_errno(problem)
-                    return -1
-
-            library = SimpleNamespace(fallocate=Refusing()) if problem else SimpleNamespace()
-            monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
-
-        return forget
-
-    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no fallocate")
-    def test_room_is_taken(self, fd):
-        reserve(fd, 3_000_000)
-
-        status = os.fstat(fd)
-        assert 3_000_000 == status.st_size
-        assert status.st_blocks * 512 >= 3_000_000
-
-    def test_more_than_there_can_be_is_refused(self, fd):
-        with pytest.raises(OSError, match=r"large|space"):
-            reserve(fd, 1 << 60)
-
-    @pytest.mark.parametrize("problem", [None, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINTR])
-    def test_where_none_can_be_taken_there_must_be_enough(self, fd, unsupported, problem):
-        unsupported(problem)
-
-        reserve(fd, 3_000_000)
-
-        assert 0 == os.fstat(fd).st_size
-        with pytest.raises(OSError, match="No space left"):
-            reserve(fd, 1 << 60)
-
-    def test_another_problem_is_told(self, fd, unsupported):
-        unsupported(errno.EIO)
-
-        with pytest.raises(OSError, match="Input/output"):
-            reserve(fd, 1)

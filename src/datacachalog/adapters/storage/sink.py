@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# Here, for `reserve`: a fork while a thread imports it would leave the child waiting for ever.
-import ctypes  # noqa: F401
 import os
 import threading
 from contextlib import contextmanager, suppress
@@ -11,8 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import blake3
 
-from datacachalog.adapters.disk import cache_errors, create_new, reserve, write_at
+from datacachalog.adapters.disk import cache_errors, create_new, write_at
 from datacachalog.adapters.journal import Journal
+from datacachalog.adapters.storage.room import reserve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
