@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from datacachalog.application.deciding import Question, refuse_offline, undeclared
+from datacachalog.application.downloading import Downloading
 from datacachalog.application.results import Fetched, Outcome, StaleWarning
 from datacachalog.domain.errors import RemoteChangedError, StorageUnavailableError
 from datacachalog.domain.objects import NotModified, is_immutable_version
@@ -29,7 +30,7 @@ class Fetching:
         self, storage: StoragePort, cache: CachePort, clock: Clock, deciding: Deciding
     ) -> None:
         self._storage, self._cache, self._clock = storage, cache, clock
-        self._deciding = deciding
+        self._deciding, self._downloading = deciding, Downloading(storage, cache, clock)
 
     def fetch(
         self,
@@ -103,24 +104,14 @@ class Fetching:
     def _ask(
         self, dataset: Dataset, identity: str, entry: CacheEntry | None, progress: ProgressPort
     ) -> Fetched:
-        uri = dataset.source
-        with (
-            self._cache.staging(identity, uri) as staging,
-            progress.transfer(dataset.name) as transfer,
-        ):
-            asked = self._clock()
-            unless = None if entry is None else entry.revision
-            got = self._storage.download(
-                uri, staging.path, unless=unless, resume=staging.resume, progress=transfer
-            )
-            if not isinstance(got, NotModified):
-                published = staging.publish(
-                    got, checked_at=asked, current=True, checksum=dataset.checksum
-                )
+        unless = None if entry is None else entry.revision
+        with self._downloading.arrived(dataset, progress, unless=unless) as arrival:
+            if not isinstance(arrival.answer, NotModified):
+                published = arrival.publish(current=True, checksum=dataset.checksum)
                 return Fetched(dataset.name, Outcome.DOWNLOADED, published)
             if entry is not None and not self._deciding.is_as_declared(entry, dataset):
                 raise undeclared(dataset)
-            confirmed = None if entry is None else self._cache.confirm(entry, asked)
+            confirmed = None if entry is None else self._cache.confirm(entry, arrival.asked_at)
         if confirmed is not None:
             return Fetched(dataset.name, Outcome.UNCHANGED, confirmed)
         # The entry was removed between our look and the answer: ask again, for the bytes too.
@@ -143,18 +134,10 @@ class Fetching:
         with self._cache.alone(identity, uri, _LOCK_WAIT):
             if (entry := self._cached_version(identity, dataset, version)) is not None:
                 return Fetched(dataset.name, Outcome.CACHED, entry)
-            with (
-                self._cache.staging(identity, uri) as staging,
-                progress.transfer(dataset.name) as transfer,
-            ):
-                asked = self._clock()
-                got = self._storage.download(
-                    uri, staging.path, version=version, resume=staging.resume, progress=transfer
-                )
-                assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
-                if expected is not None and not got.revision.same_bytes(expected):
+            with self._downloading.arrived(dataset, progress, version=version) as arrival:
+                if expected is not None and not arrival.info.revision.same_bytes(expected):
                     raise RemoteChangedError(str(uri), "the version was replaced meanwhile")
-                entry = staging.publish(got, checked_at=asked, current=False)
+                entry = arrival.publish(current=False)
         return Fetched(dataset.name, Outcome.DOWNLOADED, entry)
 
     def _cached_version(self, identity: str, dataset: Dataset, version: str) -> CacheEntry | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.application.batch import for_each
 from datacachalog.application.deciding import refuse_offline
+from datacachalog.application.downloading import Downloading
 from datacachalog.application.results import Fetched, LockChange, Locked, Outcome
 from datacachalog.domain.errors import (
     FetchAllError,
@@ -19,7 +20,6 @@ from datacachalog.domain.errors import (
     VersionNotFoundError,
 )
 from datacachalog.domain.lockfile import Pin, moment, parsed, plan_lock, written, written_source
-from datacachalog.domain.objects import NotModified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -107,7 +107,8 @@ class Locking:
         clock: Clock,
     ) -> None:
         self._lockfile, self._deciding = lockfile, deciding
-        self._storage, self._cache, self._clock = storage, cache, clock
+        self._storage, self._cache = storage, cache
+        self._downloading = Downloading(storage, cache, clock)
 
     def check(
         self, datasets: Mapping[str, Dataset], names: Collection[str] | None
@@ -221,28 +222,17 @@ class Locking:
     def _arrived(
         self, dataset: Dataset, pin: Pin, progress: ProgressPort, version: str | None
     ) -> CacheEntry:
-        uri, identity = dataset.source, self._storage.identity(dataset.source)
-        with (
-            self._cache.staging(identity, uri) as staging,
-            progress.transfer(dataset.name) as transfer,
-        ):
-            asked = self._clock()
-            got = self._storage.download(
-                uri, staging.path, version=version, resume=staging.resume, progress=transfer
-            )
-            assert not isinstance(got, NotModified), "no revision was offered"  # noqa: S101 - for the type checker
+        with self._downloading.arrived(dataset, progress, version=version) as arrival:
             try:
                 # Other bytes than the locked ones are kept, though not handed out: they are the
                 # dataset's, and what upgrading the lock would ask for next.
-                entry = staging.publish(
-                    got, checked_at=asked, current=version is None, checksum=dataset.checksum
-                )
+                entry = arrival.publish(current=version is None, checksum=dataset.checksum)
             except IntegrityError as error:
                 if dataset.checksum is None:
                     raise
                 raise _undeclared(dataset) from error
         if entry.digest != pin.digest:
-            raise _mismatch(dataset, pin, got, entry.digest)
+            raise _mismatch(dataset, pin, arrival.info, entry.digest)
         return entry
 
 
