@@ -6,52 +6,46 @@ choosing adapters is not here but in `datacachalog.bootstrap`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
-from datacachalog.application.batch import for_each, works_elsewhere
+from datacachalog.application.batch import for_each
 from datacachalog.application.deciding import Deciding, refuse_offline
 from datacachalog.application.examining import Examining
 from datacachalog.application.explaining import Explaining
 from datacachalog.application.explanations import Forecast
+from datacachalog.application.fetchable import FetchableDatasets
 from datacachalog.application.fetching import Fetching
 from datacachalog.application.housekeeping import Housekeeping
-from datacachalog.application.lockable import LockableDatasets
 from datacachalog.application.locking import Lockfile, Locking
 from datacachalog.application.pushing import Pushing, refuse_read_only
-from datacachalog.application.results import Outcome, State
+from datacachalog.application.results import State
 from datacachalog.application.viewing import Viewing, refuse_collisions
-from datacachalog.domain.errors import FetchAllError
 from datacachalog.domain.housekeeping import NO_BOUNDS
 from datacachalog.domain.sizes import parse_bytes
-from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
-    from concurrent.futures import Executor
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable
+    from datetime import timedelta
 
     from datacachalog.application.explanations import Explanation
-    from datacachalog.application.options import FetchAllOptions, FetchOptions
     from datacachalog.application.pushing import Expect
     from datacachalog.application.results import (
         Collected,
         DatasetStatus,
-        Fetched,
+        Locked,
         PushResult,
         Verified,
     )
     from datacachalog.domain.dataset import Dataset
-    from datacachalog.domain.errors import DatacachalogError
     from datacachalog.domain.housekeeping import Bounds
-    from datacachalog.domain.objects import ObjectInfo, Revision
+    from datacachalog.domain.objects import ObjectInfo
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort, ViewPort
 
 
-class CoreCatalog(LockableDatasets):
+class CoreCatalog(FetchableDatasets):
     """Named datasets, fetched through a cache. Threads may share one.
 
     Raises:
@@ -71,187 +65,23 @@ class CoreCatalog(LockableDatasets):
         bounds: Bounds = NO_BOUNDS,
         lockfile: Lockfile | None = None,
     ) -> None:
-        super().__init__(datasets)
+        deciding = Deciding(cache, clock)
+        super().__init__(
+            datasets,
+            cache=cache,
+            fetching=Fetching(storage, cache, clock, deciding),
+            locking=Locking(lockfile or Lockfile(None, {}), deciding, storage, cache, clock),
+            housekeeping=Housekeeping(cache, clock, bounds),
+            viewing=Viewing(view, storage, cache),
+            progress=progress,
+            offline=offline,
+        )
         if view is not None:
             refuse_collisions(self.datasets)
-        self.storage, self.cache, self.view = storage, cache, view
-        self.offline = offline
-        deciding = Deciding(cache, clock)
-        self._fetching = Fetching(storage, cache, clock, deciding)
+        self.storage, self.view = storage, view
         self._pushing = Pushing(storage, cache, clock)
-        self._housekeeping = Housekeeping(cache, clock, bounds)
         self._examining = Examining(storage, cache)
-        lockfile = lockfile or Lockfile(None, {})
-        self._locking = Locking(lockfile, deciding, storage, cache, clock)
         self._explaining = Explaining(storage, cache, clock, deciding)
-        self._viewing = Viewing(view, storage, cache)
-        self._progress = progress or SilentProgress()
-        # What each dataset's latest fetch or push here was of: others may move the cache on.
-        self._seen: dict[str, Revision] = {}
-
-    def fetch(
-        self,
-        name: str,
-        *,
-        version: str | None = None,
-        as_of: datetime | None = None,
-        refresh: bool = False,
-        offline: bool | None = None,
-        locked: bool = False,
-        progress: ProgressPort | None = None,
-    ) -> Path:
-        """The local path of a dataset, downloaded only where the cached copy is not current.
-
-        The file at the path never changes and keeps its original name; a newer revision gets a
-        new path. `version` is the store's version id, `as_of` the time (aware) at which the
-        wanted version was current. `refresh` asks the store even where the dataset's freshness
-        would not. `offline` asks no store that is reached by a network: what is cached is served,
-        however old; it is the catalog's `offline` unless given. `locked` gives exactly the bytes
-        that `catalog.lock` has of the dataset: from the cache without asking, or from the store.
-
-        Where the store cannot be reached, a cached copy is served with a `StaleWarning`, unless
-        the dataset says `on_unreachable: fail`, or `refresh` is given.
-
-        Raises:
-            DatasetNotFoundError: the catalog has no dataset of that name.
-            OfflineError: it is offline, and not cached.
-            StorageError: the store did not give it; `StoragePort` lists the kinds.
-            CacheError: the cache is full, or may not be written.
-            IntegrityError: the bytes do not come to the dataset's `checksum`.
-            LockMismatchError: with `locked`: it is not locked, or the store has other bytes now.
-            LockfileNotFoundError: with `locked`: there is no lockfile.
-            ValueError: `as_of` is not aware, or two of `version`, `as_of`, `locked` are given, or
-                `locked` and `refresh`.
-
-        >>> from datacachalog import Catalog, Dataset
-        >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
-        >>> catalog.fetch("customers").name
-        'customers.csv'
-        """
-        fetched = self.obtain(
-            name,
-            version=version,
-            as_of=as_of,
-            refresh=refresh,
-            offline=offline,
-            locked=locked,
-            progress=progress,
-        )
-        return fetched.path
-
-    def obtain(
-        self,
-        name: str,
-        *,
-        version: str | None = None,
-        as_of: datetime | None = None,
-        refresh: bool = False,
-        offline: bool | None = None,
-        locked: bool = False,
-        progress: ProgressPort | None = None,
-    ) -> Fetched:
-        """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
-        fetched = self._hand_out(name, version, as_of, refresh, offline, locked, progress)
-        if fetched.outcome is Outcome.DOWNLOADED:
-            self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
-        return fetched
-
-    def _hand_out(
-        self,
-        name: str,
-        version: str | None,
-        as_of: datetime | None,
-        refresh: bool,  # noqa: FBT001 - by place: it is the greater part of a warm hit
-        offline: bool | None,  # noqa: FBT001 - likewise
-        locked: bool,  # noqa: FBT001 - likewise
-        progress: ProgressPort | None,
-    ) -> Fetched:
-        alone, shown = self.offline if offline is None else offline, progress or self._progress
-        asked = (self[name], version, as_of, refresh, alone, shown)
-        bring = self._locking.fetch if locked else self._fetching.fetch
-        fetched = self._housekeeping.hand_out(bring, asked)
-        if version is None and as_of is None:
-            self._seen[name] = fetched.entry.revision
-            if self.view is not None and not locked:
-                return self._viewing.shown(self[name], fetched, stack=5)
-        return fetched
-
-    @contextmanager
-    def pinned(self, name: str, **options: Unpack[FetchOptions]) -> Iterator[Path]:
-        """A dataset's local path that no housekeeping removes before the block ends.
-
-        Options and errors are those of `fetch`.
-
-        >>> from datacachalog import Catalog, Dataset
-        >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
-        >>> with catalog.pinned("customers") as path:
-        ...     path.is_file()
-        True
-        """
-        with ExitStack() as stack:
-            is_here = False
-            while not is_here:  # somebody may remove it before the pin is seen
-                fetched = self.obtain(name, **options)
-                is_here = stack.enter_context(self.cache.pin(fetched.entry))
-            yield fetched.path
-
-    def files(self, name: str, **options: Unpack[FetchOptions]) -> tuple[Path, ...]:
-        """The local files of a dataset; options and errors are those of `fetch`."""
-        return (self.fetch(name, **options),)
-
-    def fetch_all(
-        self, names: Iterable[str] | None = None, **options: Unpack[FetchAllOptions]
-    ) -> dict[str, Path]:
-        """The local paths of many datasets, of all where no names are given, in that order.
-
-        They are fetched in parallel, by at most `max_workers` threads (16) or by any `executor`
-        from `concurrent.futures`, which is left open. The other options are those of `fetch`.
-
-        Raises:
-            FetchAllError: some failed. All are tried; it holds the failures and the paths.
-        """
-        return {name: one.path for name, one in self.obtain_all(names, **options).items()}
-
-    def obtain_all(
-        self, names: Iterable[str] | None = None, **options: Unpack[FetchAllOptions]
-    ) -> dict[str, Fetched]:
-        """What `fetch_all` does, told in full."""
-        fetched, failures = self.try_all(names, **options)
-        if failures:
-            raise FetchAllError(failures, {name: one.path for name, one in fetched.items()})
-        return fetched
-
-    def try_all(
-        self,
-        names: Iterable[str] | None = None,
-        *,
-        version: str | None = None,
-        as_of: datetime | None = None,
-        refresh: bool = False,
-        offline: bool | None = None,
-        locked: bool = False,
-        max_workers: int | None = None,
-        executor: Executor | None = None,
-        progress: ProgressPort | None = None,
-    ) -> tuple[dict[str, Fetched], dict[str, DatacachalogError]]:
-        """What `fetch_all` does, told in full: what is here now, and what failed and why."""
-        if works_elsewhere(executor):
-            progress = SilentProgress()  # nothing to show from inside another process
-        work = partial(
-            self._hand_out,
-            version=version,
-            as_of=as_of,
-            refresh=refresh,
-            offline=offline,
-            locked=locked,
-            progress=progress,
-        )
-        wanted = self._all_or(names)
-        fetched, failures = for_each(work, wanted, max_workers=max_workers, executor=executor)
-        if any(one.outcome is Outcome.DOWNLOADED for one in fetched.values()):
-            kept = {one.entry.revision_id for one in fetched.values()}
-            self._housekeeping.keep_within_bounds(kept)
-        return fetched, failures
 
     def push(
         self,
@@ -370,6 +200,38 @@ class CoreCatalog(LockableDatasets):
             dry_run=dry_run,
         )
 
+    def lock(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        upgrade: bool | Iterable[str] = (),
+        check: bool = False,
+        progress: ProgressPort | None = None,
+    ) -> tuple[Locked, ...]:
+        """Writes down, in `catalog.lock`, the exact bytes that datasets have; all without `names`.
+
+        What is locked stays so as long as its source does; `upgrade` names datasets that move to
+        their current objects, True moves all that are locked here. What is locked anew is fetched.
+        Without `names`, what the catalog has no more is dropped. The lockfile is replaced whole.
+
+        `check` changes nothing and asks no store: it tells what would change, `UNCHANGED` of
+        every dataset where the lockfile fits the catalog.
+
+        Raises:
+            FetchAllError: some could not be fetched. The lockfile is as it was.
+            LockfileError: the lockfile cannot be read or written.
+            LockfileNotFoundError: with `check`, there is none; or the catalog was made in Python.
+            ValueError: `check` and `upgrade` are both given.
+        """
+        if check and upgrade:
+            raise ValueError("check changes nothing: give it without upgrade")
+        wanted = None if names is None else self._known(names)
+        if check:
+            return self._locking.check(self._datasets, wanted)
+        moved = self._known(wanted) if upgrade is True else self._known(upgrade or ())
+        bring = partial(self.obtain_all, refresh=True, progress=progress)
+        return self._locking.lock(self._datasets, wanted, moved, bring)
+
     def versions(self, name: str) -> tuple[ObjectInfo, ...]:
         """Every version of the dataset's object that its store keeps, newest first."""
         source = self[name].source
@@ -383,6 +245,10 @@ class CoreCatalog(LockableDatasets):
         """
         source = self[name].source
         return self.cache.forget(self.storage.identity(source), source)
+
+    def _known(self, names: Iterable[str] | None) -> tuple[str, ...]:
+        """The names, once it is sure that there are such datasets; all where they are None."""
+        return tuple(self[name].name for name in self._all_or(names))
 
     def _status_of(self, name: str) -> DatasetStatus:
         return self._examining.status(self[name], offline=self.offline)

@@ -32,21 +32,18 @@ class Viewing:
 
         Whoever asked for the copy gets it all the same, and a warning, `stack` calls up from here.
         """
-        error = self._show(dataset, done.entry)
-        if error is None:
+        if self._view is None or (error := self._show(self._view, dataset, done.entry)) is None:
             return done
         warnings.warn(str(error), ViewWarning, stacklevel=stack)
         return replace(done, link_error=error)
 
-    def _show(self, dataset: Dataset, entry: CacheEntry) -> ViewError | None:
-        if self._view is None:
-            return None
+    def _show(self, view: ViewPort, dataset: Dataset, entry: CacheEntry) -> ViewError | None:
         uri = dataset.source
         name = self._names.get(dataset.name) or self._names.setdefault(
             dataset.name, link_name(dataset)
         )
         try:
-            while self._view.show(name, entry.path):
+            while view.show(name, entry.path):
                 # Another process may have made a later revision current, and its link, since
                 # `entry` was: then ours would stay for ever. Whoever changes a link looks again.
                 now = self._cache.current(self._storage.identity(uri), uri)
