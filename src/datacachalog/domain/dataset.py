@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from datacachalog.domain.checksum import Checksum
@@ -76,6 +77,7 @@ class Dataset:
     Raises:
         DatasetNameError: `name` does not fit the rules of `name_problem`.
         InvalidUriError: `source` is not the address of one object.
+        TypeError: `freshness` is none of a text, a time and a `Freshness`.
         ValueError: `freshness` or `on_unreachable` is no policy, or `checksum` no checksum.
     """
 
@@ -95,22 +97,20 @@ class Dataset:
         *,
         description: str = "",
         tags: Iterable[str] = (),
-        freshness: str | Freshness = ALWAYS,
+        freshness: str | timedelta | Freshness = ALWAYS,
         push: bool = True,
         on_unreachable: OnUnreachable = "stale",
         checksum: str | Checksum | None = None,
     ) -> None:
         if problem := name_problem(name):
             raise DatasetNameError(name, problem)
-        if isinstance(freshness, str):
-            freshness = Freshness.parse(freshness)
         if on_unreachable not in ON_UNREACHABLE:
             raise ValueError(f"on_unreachable must be stale or fail, not {on_unreachable!r}")
         self._set("name", name)
         self._set("source", _parsed(source))
         self._set("description", description)
         self._set("tags", tuple(tags))
-        self._set("freshness", freshness)
+        self._set("freshness", _freshness(freshness))
         self._set("push", push)
         self._set("on_unreachable", on_unreachable)
         if isinstance(checksum, str):
@@ -132,6 +132,19 @@ class Dataset:
             on_unreachable=self.on_unreachable,
             checksum=self.checksum,
         )
+
+
+def _freshness(given: str | timedelta | Freshness) -> Freshness:
+    match given:
+        case str():
+            return Freshness.parse(given)
+        case Freshness():
+            return given
+        case timedelta():
+            if given < timedelta(0):
+                raise ValueError(f"freshness must not be negative: {given}")
+            return Freshness(given)
+    raise TypeError(f"freshness must be a str, a timedelta or a Freshness, not {given!r}")
 
 
 def _checksum(text: str) -> Checksum:

@@ -134,6 +134,23 @@ def test_a_freshness_may_be_a_policy():
     assert NEVER == Dataset("a", "a.csv", freshness=NEVER).freshness
 
 
+def test_a_freshness_may_be_a_time():
+    assert (
+        Freshness.parse("10m") == Dataset("a", "a.csv", freshness=timedelta(minutes=10)).freshness
+    )
+
+
+def test_a_freshness_below_zero_is_refused():
+    with pytest.raises(ValueError, match="freshness must not be negative"):
+        Dataset("a", "a.csv", freshness=timedelta(seconds=-1))
+
+
+@pytest.mark.parametrize("freshness", [600, None, 1.5])
+def test_a_freshness_of_another_type_is_refused(freshness):
+    with pytest.raises(TypeError, match="freshness must be a str, a timedelta or a Freshness"):
+        Dataset("a", "a.csv", freshness=freshness)
+
+
 def test_a_freshness_that_is_no_policy_is_refused():
     with pytest.raises(ValueError, match="must be always, never or a duration"):
         Dataset("a", "a.csv", freshness="sometimes")
