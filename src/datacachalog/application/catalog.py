@@ -111,7 +111,7 @@ class CoreCatalog(FetchableDatasets):
         self._seen[name] = result.entry.revision
         self.cache.hold(result.entry)
         self._housekeeping.keep_within_bounds({result.entry.revision_id})
-        return self._viewing.shown(dataset, result, stack=3)
+        return self._viewing.shown(dataset, result)
 
     def is_stale(self, name: str) -> bool:
         """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.

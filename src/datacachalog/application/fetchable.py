@@ -137,7 +137,7 @@ class FetchableDatasets(NamedDatasets):
         if version is None and as_of is None:
             self._seen[name] = fetched.entry.revision
             if not locked:
-                return self._viewing.shown(self[name], fetched, stack=5)
+                return self._viewing.shown(self[name], fetched)
         return fetched
 
     @contextmanager

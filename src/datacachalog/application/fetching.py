@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from datacachalog.application.callers import warn_caller
 from datacachalog.application.deciding import Question, refuse_offline, undeclared
 from datacachalog.application.downloading import Downloading
 from datacachalog.application.results import Fetched, Outcome, StaleWarning
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 _LOCK_WAIT = timedelta(minutes=10)
-_STACK = 8  # from the warning up to whoever called `Catalog.fetch`
 
 
 class Fetching:
@@ -162,5 +161,5 @@ class Fetching:
 
 def _stale(name: str, entry: CacheEntry, error: StorageUnavailableError) -> Fetched:
     told = f"{name!r} may be out of date, as of {entry.checked_at:%Y-%m-%d %H:%M} UTC: {error}"
-    warnings.warn(told, StaleWarning, stacklevel=_STACK)
+    warn_caller(told, StaleWarning)
     return Fetched(name, Outcome.STALE, entry, error)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVarTuple, Unpack
 
+from datacachalog.application.callers import warn_caller
 from datacachalog.application.results import CacheSizeWarning, Collected
 from datacachalog.domain.errors import CacheError, CacheFullError
 from datacachalog.domain.housekeeping import Wish, removals, to_make_room
@@ -22,7 +22,6 @@ T = TypeVarTuple("T")
 
 _ATTEMPTS = 5
 _IN_VAIN_FOR = timedelta(minutes=1)
-_STACK = 4  # from the warning up to whoever called `Catalog.fetch`
 
 
 class Housekeeping:
@@ -80,7 +79,7 @@ class Housekeeping:
             self._in_vain_at = now
         if most is not None and (left := self._cache.size_bytes()) > most:
             told = f"the cache takes {left:,} bytes, {most:,} are allowed, and the rest is in use"
-            warnings.warn(told, CacheSizeWarning, stacklevel=_STACK)
+            warn_caller(told, CacheSizeWarning)
 
     def _make_room(self) -> bool:
         """Removes what is superseded and left behind, for a full disk; whether anything went."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from datacachalog.application.callers import warn_caller
 from datacachalog.application.results import Fetched, PushResult, ViewWarning
 from datacachalog.domain.errors import DatasetNameError, ViewError
 from datacachalog.domain.view import colliding, link_name
@@ -27,14 +27,14 @@ class Viewing:
         self._view, self._storage, self._cache = view, storage, cache
         self._names: dict[str, str] = {}
 
-    def shown(self, dataset: Dataset, done: Done, *, stack: int) -> Done:
+    def shown(self, dataset: Dataset, done: Done) -> Done:
         """Has the dataset's link lead to its current copy; where it cannot, `done` says why.
 
-        Whoever asked for the copy gets it all the same, and a warning, `stack` calls up from here.
+        Whoever asked for the copy gets it all the same, and a warning.
         """
         if self._view is None or (error := self._show(self._view, dataset, done.entry)) is None:
             return done
-        warnings.warn(str(error), ViewWarning, stacklevel=stack)
+        warn_caller(str(error), ViewWarning)
         return replace(done, link_error=error)
 
     def _show(self, view: ViewPort, dataset: Dataset, entry: CacheEntry) -> ViewError | None:

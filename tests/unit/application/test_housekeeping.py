@@ -101,10 +101,30 @@ class TestBounds:
     def test_what_is_larger_than_the_bound_is_served_all_the_same(self, many, today):
         catalog = many(Bounds(5, MinFree()), clock=today)
 
-        with pytest.warns(CacheSizeWarning, match="takes 10 bytes, 5 are allowed") as told:
+        with pytest.warns(CacheSizeWarning, match="takes 10 bytes, 5 are allowed"):
             path = catalog.fetch("d1")
 
         assert path.exists()
+
+    @pytest.mark.parametrize(
+        "bring",
+        [
+            lambda catalog, _: catalog.fetch("d1"),
+            lambda catalog, _: catalog.obtain("d1"),
+            lambda catalog, _: catalog.files("d1"),
+            lambda catalog, _: catalog.fetch_all(["d1"]),
+            lambda catalog, _: catalog.pinned("d1").__enter__(),
+            lambda catalog, file: catalog.push("d1", file, expect="any"),
+        ],
+    )
+    def test_the_warning_points_at_whoever_brought_it(self, many, today, tmp_path, bring):
+        file = tmp_path / "new.csv"
+        file.write_bytes(b"longer")
+        catalog = many(Bounds(5, MinFree()), clock=today)
+
+        with pytest.warns(CacheSizeWarning) as told:
+            bring(catalog, file)
+
         assert [__file__] == [one.filename for one in told]
 
     def test_old_revisions_go_for_a_new_one(self, many, storage, cache, today):
