@@ -362,8 +362,11 @@ class LockfilePort(Protocol):
         """
         ...
 
-    def write(self, text: str) -> None:
-        """Replaces it whole: everybody reads the one text or the other. The last one stays.
+    def update(self, change: Callable[[str | None], str | None]) -> None:
+        """Replaces it whole by what `change` makes of its text; where that is None, nothing.
+
+        Everybody reads the one text or the other. Who else updates it on this machine waits, so
+        that no update is lost.
 
         Raises:
             LockfileError: it cannot be written, and is as it was.

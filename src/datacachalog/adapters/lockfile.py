@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.cache.locks import locked_folder
 from datacachalog.domain.errors import LockfileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_BYTES = 16 << 20
 """Some 50,000 datasets."""
+
+_WAIT = timedelta(seconds=10)  # a stopped process holds nobody off for ever
 
 
 class LockfileOnDisk:
@@ -46,20 +50,27 @@ class LockfileOnDisk:
             line = data.count(b"\n", 0, error.start) + 1
             raise LockfileError(self.file, "is not UTF-8 text", line) from None
 
-    def write(self, text: str) -> None:
+    def update(self, change: Callable[[str | None], str | None]) -> None:
         with self._errors("written"):
             target = Path(os.path.realpath(self._path))
-            fresh = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
-            try:
-                with fresh.open("xb") as file:
-                    file.write(text.encode())
-                    file.flush()
-                    with contextlib.suppress(FileNotFoundError):  # there is none yet
-                        os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-                    os.fsync(file.fileno())  # a name must not come to stand before its bytes
-                fresh.replace(target)
-            finally:
-                fresh.unlink(missing_ok=True)
+            # Its folder is locked, which leaves no file behind, and not the file: that is replaced.
+            with locked_folder(str(target.parent), _WAIT):
+                text = change(self.read())
+                if text is not None:
+                    self._replace(target, text)
+
+    def _replace(self, target: Path, text: str) -> None:
+        fresh = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+        try:
+            with fresh.open("xb") as file:
+                file.write(text.encode())
+                file.flush()
+                with contextlib.suppress(FileNotFoundError):  # there is none yet
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+                os.fsync(file.fileno())  # a name must not come to stand before its bytes
+            fresh.replace(target)
+        finally:
+            fresh.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _errors(self, done: str) -> Iterator[None]:

@@ -90,9 +90,16 @@ class Lockfile:
             raise LockMismatchError(name, told, f"'catalog lock {name}' locks it anew")
         return pin
 
-    def write(self, pins: Pins) -> None:
-        """Replaces the whole lockfile."""
-        self._there().write(written(pins))
+    def update(self, change: Callable[[Pins], Pins]) -> None:
+        """Writes what `change` makes of the pins that are there now, those of others too."""
+        port = self._there()
+
+        def rewritten(text: str | None) -> str | None:
+            before = None if text is None else parsed(text, port.file)
+            after = change(before or {})
+            return None if after == before else written(after)
+
+        port.update(rewritten)
 
 
 class Locking:
@@ -129,16 +136,13 @@ class Locking:
 
         `bring` fetches the current objects of datasets, or raises.
         """
-        before, sources = self._lockfile.pins(), self._sources(datasets)
-        pins = before or {}
+        pins, sources = self._lockfile.pins() or {}, self._sources(datasets)
         plan = plan_lock(pins, sources, names, upgrade)
         fetched = bring(sorted(plan.take))
         taken, failures = for_each(lambda name: self._found(datasets[name], fetched[name]), fetched)
         if failures:
             raise FetchAllError(failures, {name: fetched[name].path for name in taken})
-        after = {**plan.kept(pins), **taken}
-        if after != before:
-            self._lockfile.write(after)
+        self._lockfile.update(lambda now: {**plan.kept(now), **taken})
         return tuple(_line(name, plan, pins, taken, sources) for name in plan.names)
 
     def _sources(self, datasets: Mapping[str, Dataset]) -> dict[str, str]:

@@ -107,6 +107,22 @@ class TestLock:
         assert (LockChange.UNCHANGED, text) == (locked.change, lockfile.read())
         assert locked.before == locked.after is not None
 
+    def test_what_another_locks_meanwhile_stays(self, of, storage):
+        storage.put(OTHER, b"other")
+        ours, theirs = of(orders=ORDERS, other=OTHER), of(orders=ORDERS, other=OTHER)
+        download = storage.download
+
+        def overtaken(*args, **options):
+            storage.download = download
+            theirs.lock(["other"])
+            return download(*args, **options)
+
+        storage.download = overtaken
+        ours.lock(["orders"])
+
+        assert {"orders", "other"} == {one.name for one in ours.lock(check=True)}
+        assert {LockChange.UNCHANGED} == set(changes(ours.lock(check=True)).values())
+
     def test_what_is_locked_is_not_asked_for(self, orders, storage):
         orders.lock()
         storage.requests.clear()

@@ -31,7 +31,23 @@ def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Ite
     `prepare` makes its folder, should that be missing. Every call opens the file anew, so threads
     of one process hold each other off too.
     """
-    fd = _opened(path, prepare)
+    with _held(_opened(path, prepare), wait) as is_held:
+        yield is_held
+
+
+@contextmanager
+def locked_folder(path: str, wait: timedelta) -> Iterator[bool]:
+    """Holds a folder, as `exclusive` does a file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        fd = None
+    with _held(fd, wait) as is_held:
+        yield is_held
+
+
+@contextmanager
+def _held(fd: int | None, wait: timedelta) -> Iterator[bool]:
     if fd is None:
         yield False
         return
