@@ -121,10 +121,10 @@ class _Worker:
 
     def _read_anything(self) -> None:
         """Whatever another process has published."""
-        found = list((self._cache_dir / "v1" / "objects").glob("*/*/*.csv"))
-        path = self._chance.choice(found) if found else None
-        with suppress(FileNotFoundError):  # it was removed since it was listed
-            if path is not None:
+        with suppress(FileNotFoundError):  # it, or a folder, was removed since it was listed
+            found = list((self._cache_dir / "v1" / "objects").glob("*/*/*.csv"))
+            if found:
+                path = self._chance.choice(found)
                 dataset, _ = told_by(path.read_bytes())
                 assert path.name == f"{name_of(dataset)}.csv", f"{path} has bytes of {dataset}"
 
