@@ -65,7 +65,7 @@ def test_f35_a_swarm_never_sees_wrong_bytes(
     done, refused = map(sum, zip(*filter(None, counts), strict=True))  # none: killed as it wrote
     assert killed >= seconds // 3
     assert done > processes  # many more, where the machine has nothing else to do
-    assert refused <= done / 10
+    assert refused < max(5, done / 10)
     for n in range(datasets):
         assert (n, versions[n]) == told_by(paths[name_of(n)].read_bytes())
     for entry in DirectoryCache(cache).entries():
