@@ -46,6 +46,7 @@ class _Recipe:
     cache_dir: Path
     bounds: Bounds
     layers: Sequence[Path]
+    shared: bool
     storage: StoragePort | None = None
     cache: CachePort | None = None
     view: Path | None = None
@@ -66,8 +67,9 @@ class Catalog(CoreCatalog):
     before the environment's `DATACACHALOG_CACHE_DIR` and the user's cache folder; relative paths
     start at the current folder. `max_size` is what the cache may take, in bytes or as `20GB`, and
     `min_free` what its disk keeps free, as `5%` or a size. `cache_layers` are the folders of other
-    caches, which are only read. `view` is a folder that is to have a link to the current copy of
-    each dataset.
+    caches, which are only read. `cache_shared` says that others may write to the cache, and are
+    trusted; without it, `DATACACHALOG_SHARED` does. `view` is a folder that is to have a link to
+    the current copy of each dataset.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -76,7 +78,7 @@ class Catalog(CoreCatalog):
 
     Raises:
         DatasetNameError: two datasets have one name, or one link in the view.
-        SettingError: `view` is the cache folder, or in it.
+        SettingError: `view` is the cache folder, or in it; a variable makes no sense.
         UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
         ValueError: `max_size` or `min_free` is no size.
     """
@@ -91,6 +93,7 @@ class Catalog(CoreCatalog):
         max_size: int | str | None = None,
         min_free: int | str = "5%",
         cache_layers: Iterable[str | os.PathLike[str]] = (),
+        cache_shared: bool | None = None,
         view: str | os.PathLike[str] | None = None,
     ) -> None:
         here = Path.cwd()
@@ -101,11 +104,9 @@ class Catalog(CoreCatalog):
         recipe = _Recipe(
             found,
             config.cache_dir(cache_dir, os.environ, None),
-            Bounds(
-                None if max_size is None else parse_bytes(str(max_size)),
-                MinFree.parse(str(min_free)),
-            ),
+            _bounds(max_size, min_free),
             [Path(layer).absolute() for layer in cache_layers],
+            config.is_shared(cache_shared, os.environ, None),
             storage=storage,
             cache=cache,
             view=config.view_dir(view, os.environ),
@@ -119,7 +120,7 @@ class Catalog(CoreCatalog):
         super().__init__(
             recipe.datasets,
             storage=recipe.storage or storage_of(settings),
-            cache=recipe.cache or _cache_at(recipe.cache_dir, recipe.layers),
+            cache=recipe.cache or _cache_of(recipe),
             view=_view_of(recipe.view, [recipe.cache_dir, *recipe.layers]),
             clock=_now,
             progress=AutomaticProgress(_is_watched),
@@ -154,6 +155,7 @@ class Catalog(CoreCatalog):
             config.cache_dir(cache_dir, os.environ, declared.cache_dir),
             declared.bounds,
             declared.layers,
+            config.is_shared(None, os.environ, declared.shared),
             view=declared.view,
             options=declared.storage,
             file=declared.file,
@@ -176,12 +178,18 @@ class Catalog(CoreCatalog):
         return _rebuilt, (type(self), self._recipe, self.offline)
 
 
-def _cache_at(folder: Path, layers: Sequence[Path]) -> CachePort:
-    if not layers:
-        return DirectoryCache(folder)
+def _bounds(max_size: int | str | None, min_free: int | str) -> Bounds:
+    most = None if max_size is None else parse_bytes(str(max_size))
+    return Bounds(most, MinFree.parse(str(min_free)))
+
+
+def _cache_of(recipe: _Recipe) -> CachePort:
+    folder, shared = recipe.cache_dir, recipe.shared
+    if not recipe.layers:
+        return DirectoryCache(folder, shared=shared)
     # By name: few have layers, and every command would pay for it.
     module = importlib.import_module("datacachalog.adapters.cache.layered")
-    return cast("CachePort", module.LayeredCache(folder, layers))
+    return cast("CachePort", module.LayeredCache(folder, recipe.layers, shared=shared))
 
 
 def serves(scheme: str) -> bool:

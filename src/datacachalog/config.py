@@ -3,6 +3,7 @@
 - `DATACACHALOG_CATALOG`: the catalog file, or the folder that holds it.
 - `DATACACHALOG_CACHE_DIR`: the folder that keeps fetched files.
 - `DATACACHALOG_PROGRESS`: `0` never shows progress, `1` always does.
+- `DATACACHALOG_SHARED`: `1` uses a cache that others may write to, and lets the group do so.
 - `DATACACHALOG_OFFLINE`: `1` asks no store that is reached by a network.
 - `CI`: where it is set, and not to `0` or `false`, progress is not shown.
 
@@ -161,10 +162,33 @@ def is_offline(environ: Mapping[str, str]) -> bool:
     Raises:
         SettingError: it cannot be told; who wants to be offline must not go online for a typo.
     """
-    said = environ.get("DATACACHALOG_OFFLINE", "").strip().lower()
+    return bool(_flag("DATACACHALOG_OFFLINE", environ))
+
+
+def is_shared(
+    explicit: bool | None,  # noqa: FBT001 - an answer passed on, as below
+    environ: Mapping[str, str],
+    in_manifest: bool | None,  # noqa: FBT001 - likewise
+) -> bool:
+    """Whether others may write to the cache, and are trusted.
+
+    The call says so, or `DATACACHALOG_SHARED`, or catalog.yaml (`in_manifest`), in this order.
+
+    >>> is_shared(None, {"DATACACHALOG_SHARED": "0"}, in_manifest=True)
+    False
+
+    Raises:
+        SettingError: it cannot be told what the environment says.
+    """
+    said = _flag("DATACACHALOG_SHARED", environ) if explicit is None else explicit
+    return bool(in_manifest if said is None else said)
+
+
+def _flag(name: str, environ: Mapping[str, str]) -> bool | None:
+    said = environ.get(name, "").strip().lower()
     if said not in {"", *_NO, *_YES}:
-        raise SettingError("DATACACHALOG_OFFLINE", "must be 1 or 0")
-    return said in _YES
+        raise SettingError(name, "must be 1 or 0")
+    return said in _YES if said else None
 
 
 def progress_wanted(

@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from datacachalog.adapters.cache.records import NOTHING_THERE
 from datacachalog.domain.errors import IntegrityError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import FileIO
     from pathlib import Path
 
     from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
 
 
-def blake3_of(path: Path) -> str:
-    """The BLAKE3 of a file's bytes, in hexadecimal.
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+# 256 KiB stay in the processor's cache between reading and hashing: 256 MiB took 0.04 s, and mapped
+# into memory 0.05 to 0.08 s (2 cores of an EPYC, 2026-11-21).
+_BLOCK_BYTES = 256 << 10
 
-    The file is mapped into memory, so nobody may cut it short meanwhile: the process would die.
-    One core does it: the threads that BLAKE3 would share it with do not survive a fork, and the
-    child would wait for them for ever.
+
+def blake3_of(path: Path) -> str:
+    """The BLAKE3 of a file's bytes, in hexadecimal. A link is not followed: an OSError."""
+    with opened(path) as file:
+        return blake3_in(file)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[FileIO]:
+    """A file of the cache, open to be read: what is looked at then is what is read.
+
+    Raises:
+        OSError: it cannot be read, or it is a link, a folder or a pipe.
     """
-    return blake3().update_mmap(path).hexdigest()
+    fd = os.open(path, _OPEN)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ENXIO, "it is not a regular file")
+        yield file
+
+
+def blake3_in(file: FileIO) -> str:
+    """The BLAKE3 of what an open file has from here on.
+
+    It is not mapped into memory: who cut it short meanwhile would have the process die. One core
+    does it: the threads that BLAKE3 would share it with do not survive a fork, and the child would
+    wait for them for ever.
+    """
+    hasher, block = blake3(), bytearray(_BLOCK_BYTES)
+    view = memoryview(block)
+    while size := file.readinto(block):
+        hasher.update(view[:size])
+    return hasher.hexdigest()
 
 
 def has_checksum(entry: CacheEntry, checksum: Checksum) -> bool:
@@ -34,8 +71,10 @@ def has_checksum(entry: CacheEntry, checksum: Checksum) -> bool:
         return True
     try:
         return _digest_of(entry.path, checksum) == checksum.digest
-    except FileNotFoundError:  # somebody has cleared the cache
-        return False
+    except OSError as error:
+        if error.errno in NOTHING_THERE:  # somebody has cleared the cache, or left a link
+            return False
+        raise
 
 
 def refuse_other_bytes(path: Path, digest: str, info: ObjectInfo, checksum: Checksum) -> None:
@@ -47,7 +86,7 @@ def refuse_other_bytes(path: Path, digest: str, info: ObjectInfo, checksum: Chec
 
 
 def _digest_of(path: Path, checksum: Checksum) -> str:
-    with path.open("rb") as file:
+    with opened(path) as file:
         if checksum.algorithm == "md5":
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         return hashlib.file_digest(file, checksum.algorithm).hexdigest()

@@ -91,6 +91,7 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.CacheError: ExitCode.CACHE,
     errors.CacheFullError: ExitCode.CACHE,
     errors.CachePermissionError: ExitCode.CACHE,
+    errors.UnsafeCacheError: ExitCode.CACHE,
     errors.IntegrityError: ExitCode.INTEGRITY,
     errors.ViewError: ExitCode.CACHE,
 }

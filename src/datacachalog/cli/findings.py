@@ -106,13 +106,16 @@ def cache_folder(
 ) -> Finding:
     """Where the cache is, who said so, and whether it can be used."""
     in_file = None if declared is None else declared.cache_dir
+    is_shared = None if declared is None else declared.shared
     set_by = _who_set_the_cache(options, environ, in_file)
     try:
-        cache = DirectoryCache(config.cache_dir(options.cache_dir, environ, in_file))
-        has_locks = _try_to_write(cache.root)
+        root = config.cache_dir(options.cache_dir, environ, in_file)
+        cache = DirectoryCache(root, shared=config.is_shared(None, environ, is_shared))
+        # First: nothing is written to one that is not safe to use.
+        sizes = [entry.info.size_bytes for entry in cache.entries()]
+        has_locks = _try_to_write(root)
     except DatacachalogError as error:
         return Finding("cache", str(error), {"set_by": set_by}, error)
-    sizes = [entry.info.size_bytes for entry in cache.entries()]
     copies = f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'}"
     free = cache.space().free_bytes
     locks = "" if has_locks else "; its file system has no locks: downloads may be done twice"

@@ -259,6 +259,12 @@ _CACHE: Final = Section(
             values.folders,
             {"type": "array", "items": {**_TEXT, "not": {"pattern": "://"}}},
         ),
+        "shared": Key(
+            "Whether others may write to the cache, and are trusted; the group then may. false by "
+            "default.",
+            values.option_flag,
+            _FLAG_OR_REFERENCE,
+        ),
         "max_size": Key(
             "How much the files may take, such as 20GB: after a fetch, the least recently used "
             "ones go. Without a limit by default.",

@@ -35,7 +35,8 @@ class Manifest:
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
     `storage` has the options by URI prefix, `bounds` how much the cache may take,
-    `layers` the absolute folders of caches below it, `sources` the sources of datasets by name, as
+    `layers` the absolute folders of caches below it, `shared` whether others may write to it (None
+    where the file does not say), `sources` the sources of datasets by name, as
     they stand in the file: relative ones are. `view` is absolute and inside of `root`, if there is
     one.
     """
@@ -49,6 +50,7 @@ class Manifest:
     layers: tuple[Path, ...]
     sources: Mapping[str, Uri]
     view: Path | None = None
+    shared: bool | None = None
 
 
 def _anything(_scheme: str) -> bool:
@@ -142,4 +144,5 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         tuple(root / layer for layer in cache.get("layers", ())),
         {dataset.name: dataset.source for dataset in datasets},
         Path(normpath(root / view)) if view else None,
+        cache.get("shared"),
     )

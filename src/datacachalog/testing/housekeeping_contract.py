@@ -157,7 +157,7 @@ class HousekeepingContract(CacheFixtures):
     def test_a_sweep_leaves_what_somebody_is_at(self, cache: CachePort) -> None:
         entry = publish(cache, b"bytes")
         with cache.staging(*OTHER) as staging:
-            staging.path.parent.mkdir(parents=True)
+            staging.path.parent.mkdir(parents=True, exist_ok=True)
             staging.path.write_bytes(b"half")
 
             assert 0 == cache.sweep(dry_run=True)

@@ -64,7 +64,7 @@ def publish(
 ) -> CacheEntry:
     """Stages `data` and publishes it, described as what it is, or as `info` says."""
     with cache.staging(*into) as staging:
-        staging.path.parent.mkdir(parents=True)
+        staging.path.parent.mkdir(parents=True, exist_ok=True)
         staging.path.write_bytes(data)
         told = info or described(data, into[1])
         return staging.publish(told, checked_at=at, current=current, checksum=checksum)

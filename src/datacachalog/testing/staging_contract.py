@@ -99,7 +99,7 @@ class StagingContract(CacheFixtures):
 
     def test_what_is_not_published_is_gone(self, cache: CachePort) -> None:
         with cache.staging(*SOURCE) as staging:
-            staging.path.parent.mkdir(parents=True)
+            staging.path.parent.mkdir(parents=True, exist_ok=True)
             staging.path.write_bytes(b"half")
             (staging.path.parent / "journal").write_bytes(b"more")
 
@@ -114,7 +114,7 @@ class StagingContract(CacheFixtures):
         def fail() -> None:
             with cache.staging(*SOURCE) as staging:
                 folders.append(staging.path.parent)
-                staging.path.parent.mkdir(parents=True)
+                staging.path.parent.mkdir(parents=True, exist_ok=True)
                 staging.path.write_bytes(b"half")
                 raise kind
 
@@ -126,7 +126,7 @@ class StagingContract(CacheFixtures):
 
     def test_what_is_published_leaves_nothing_behind(self, cache: CachePort) -> None:
         with cache.staging(*SOURCE) as staging:
-            staging.path.parent.mkdir(parents=True)
+            staging.path.parent.mkdir(parents=True, exist_ok=True)
             staging.path.write_bytes(b"1")
             entry = staging.publish(described(b"1"), checked_at=NOON, current=True)
 

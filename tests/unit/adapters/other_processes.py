@@ -16,8 +16,8 @@ NOBODY = 65534
 
 # As root, whom no permission stops, a program becomes somebody else before it begins. The names are
 # those of `datacachalog.testing.sources`, which would take its time to import pytest.
-_AS_NOBODY = f"""
-import os, shutil, sys
+_PRELUDE = """
+import os, shutil, sys, tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from datacachalog import CachePermissionError, Catalog, Dataset, LocalFileError, ObjectInfo, Uri
@@ -41,19 +41,33 @@ def attempt(act):
 
 if os.geteuid() == 0:
     os.setgroups([])
-    os.setgid({NOBODY})
-    os.setuid({NOBODY})
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[1]))
+del sys.argv[1:3]
 """
 
 
 def as_nobody(program, *args):
     """What `program` prints when it is run by a user without privileges, as lines."""
-    return _lines([sys.executable, "-c", _AS_NOBODY + dedent(program)], args)
+    return as_user(NOBODY, program, *args)
+
+
+def as_user(user, program, *args, group=NOBODY):
+    """What `program` prints when it is run by a user of a group, as lines.
+
+    Only root can be somebody: other users' programs are their own.
+    """
+    return _lines(program_of(user, program, group=group), args)
+
+
+def program_of(user, program, *, group=NOBODY):
+    """The command of what `as_user` runs."""
+    return [sys.executable, "-c", _PRELUDE + dedent(program), str(user), str(group)]
 
 
 def on_a_full_disk(program, folder, size_kib):
     """What `program` prints with a file system of that size mounted at `folder`."""
-    mount = f'mount -t tmpfs -o size={size_kib}k none "$0" && exec "$@"'
+    mount = f'mount -t tmpfs -o size={size_kib}k,mode=755 none "$0" && exec "$@"'
     unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)]
     if not shutil.which("unshare") or subprocess.run([*unshare, "true"], check=False).returncode:
         pytest.skip("this system lets no test mount a file system")

@@ -39,6 +39,7 @@ PROMISED = {
     errors.CacheError("/cache", "odd"): 9,
     errors.CacheFullError("/cache"): 9,
     errors.CachePermissionError("/cache"): 9,
+    errors.UnsafeCacheError("/cache"): 9,
     errors.IntegrityError("/cache/a"): 7,
     errors.ViewError("/project/data/a.csv", "a folder is in its place"): 9,
     errors.FetchAllError({"a": errors.CacheFullError("/cache")}, {}): 9,

@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.cache.access import Access
 from datacachalog.adapters.cache.entries import (
     EntryFolders,
     bytes_below,
@@ -63,14 +64,17 @@ _HELD_S = 600.0
 class DirectoryCache:
     """A cache in a folder of its own, which several processes may share."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, shared: bool = False, is_layer: bool = False) -> None:
+        """Keeps a cache in `root`, which may belong to others if it is `shared`, or a layer."""
+        self.root, self._access = root, Access(root, shared, is_layer)
+        self._is_safe = False
         home = root / "v1"
         self.objects, self.refs = home / "objects", home / "refs"
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
-        self._entries = EntryFolders(self.objects, self.trash)
-        self._pins, self._partials = Pins(home / "pins", self.prepare), Partials(self.partial)
+        self._entries = EntryFolders(self.objects, self.trash, shared)
+        self._pins = Pins(home / "pins", self.prepare, shared=shared)
+        self._partials = Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         # Until when which revisions need not be said to be held again, by process.
         self._held: dict[tuple[int, str], float] = {}
@@ -82,7 +86,7 @@ class DirectoryCache:
         place = self._places.get((identity, uri))
         if place is None:
             key = source_key(identity, uri)
-            place = self._places[identity, uri] = Place(
+            place = Place(
                 identity,
                 key,
                 file_name=local_name(uri),
@@ -90,12 +94,26 @@ class DirectoryCache:
                 ref=f"{self.refs}/{key}.json",
                 lock=f"{self.locks}/{key}.lock",
             )
+            # While there is no cache, somebody else may still make one.
+            if self._look():
+                self._places[identity, uri] = place
         return place
+
+    def _look(self) -> bool:
+        """Whether there is a cache, which is looked at once; raises where it must not be used."""
+        if not self._is_safe:
+            with cache_errors(self.root):
+                self._is_safe = self._access.is_safe()
+        return self._is_safe
+
+    def _safely(self) -> AbstractContextManager[None]:
+        self._look()
+        return cache_errors(self.root)
 
     def current(self, identity: str, uri: Uri) -> CacheEntry | None:
         place = self.place(identity, uri)
         try:
-            status = os.stat(place.ref)  # noqa: PTH116 - a warm hit's whole cost; Path.stat doubles it
+            status = os.lstat(place.ref)  # a warm hit's whole cost; Path.lstat doubles it
         except OSError:
             return None
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
@@ -113,6 +131,7 @@ class DirectoryCache:
 
     def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
         """The entry of a revision, if it is here and as it was published."""
+        self._look()
         return self._entries.load(key, revision, checked_at)
 
     def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
@@ -128,13 +147,14 @@ class DirectoryCache:
         return None
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
+        place = self.place(identity, uri)
         if not self._is_swept:
+            with self._safely():
+                self.prepare()
             self._is_swept = True
             self._sweep()
         self._partials.look()
-        return DirectoryStaging(
-            self._entries, self._partials, self.place(identity, uri), self.point
-        )
+        return DirectoryStaging(self._entries, self._partials, place, self.point)
 
     def _sweep(self) -> None:
         """Removes what killed processes were removing, and their pins; nobody else would."""
@@ -160,7 +180,7 @@ class DirectoryCache:
         """
         place, at_ns = self.place(entry.identity, entry.info.uri), to_ns(entry.checked_at)
         try:
-            status = os.stat(place.ref)  # noqa: PTH116 - see `current`
+            status = os.lstat(place.ref)
         except OSError:
             self._write_ref(place, entry, at_ns)
             return
@@ -175,7 +195,7 @@ class DirectoryCache:
             is_ours = read_ref(place.ref, entry.identity) == entry.revision_id
         if is_ours:
             with contextlib.suppress(OSError):  # another user's, or gone meanwhile
-                os.utime(place.ref, ns=(at_ns, at_ns))
+                os.utime(place.ref, ns=(at_ns, at_ns), follow_symlinks=False)
                 place.memo = ((status.st_ino, at_ns, status.st_size), entry)
                 return
         self._write_ref(place, entry, at_ns)
@@ -194,7 +214,7 @@ class DirectoryCache:
     def _replace_ref(self, ref: str, text: str, at_ns: int) -> None:
         fresh = self._partials.new()
         try:
-            write_new(fresh, text)
+            write_new(fresh, text, shared=self._access.shared)
             os.utime(fresh, ns=(at_ns, at_ns))
             os.replace(fresh, ref)  # noqa: PTH105 - strings, as above
         except OSError:
@@ -203,7 +223,7 @@ class DirectoryCache:
 
     def forget(self, identity: str, uri: Uri) -> bool:
         place, had_one = self.place(identity, uri), self.current(identity, uri) is not None
-        with cache_errors(self.root), contextlib.suppress(FileNotFoundError):
+        with self._safely(), contextlib.suppress(FileNotFoundError):
             os.unlink(place.ref)  # noqa: PTH108 - a string, as above
         place.memo = None  # the next ref may be given the same inode
         return had_one
@@ -213,16 +233,16 @@ class DirectoryCache:
         return was_there and self.current(identity, uri) is None
 
     def matches(self, entry: CacheEntry, checksum: Checksum) -> bool:
-        with cache_errors(self.root):
+        with self._safely():
             return has_checksum(entry, checksum)
 
     def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
         place = self.place(identity, uri)
-        with cache_errors(self.root):
+        with self._safely():
             return tuple(self._entries.remove_damaged(place.key, place.file_name))
 
     def entries(self) -> Iterator[CacheEntry]:
-        with cache_errors(self.root):
+        with self._safely():
             keys = names_in(self.objects)
         for key in keys:
             yield from self._entries_of(key)
@@ -241,14 +261,14 @@ class DirectoryCache:
         if not is_as_published(entry):
             return False
         with contextlib.suppress(OSError):
-            os.utime(entry.path.parent)
+            os.utime(entry.path.parent, follow_symlinks=False)
         self._held[key] = time.monotonic() + _HELD_S
         return True
 
     @contextlib.contextmanager
     def pin(self, entry: CacheEntry) -> Iterator[bool]:
         name = entry_name(entry)
-        with cache_errors(self.root):
+        with self._safely():
             self._pins.pin(name)
         try:
             yield is_as_published(entry)
@@ -257,27 +277,27 @@ class DirectoryCache:
                 self._pins.unpin(name)
 
     def usages(self) -> Iterator[Usage]:
-        with cache_errors(self.root):
+        with self._safely():
             yield from self._keeping.usages()
 
     def remove(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
-        with cache_errors(self.root):
+        with self._safely():
             removed = self._keeping.remove(entries)
         for entry in removed:
             self._held.pop((os.getpid(), entry.revision_id), None)
         return removed
 
     def sweep(self, *, dry_run: bool = False) -> int:
-        with cache_errors(self.root):
+        with self._safely():
             return self._keeping.sweep(dry_run=dry_run)
 
     def size_bytes(self) -> int:
-        with cache_errors(self.root):
+        with self._safely():
             return self._keeping.size_bytes()
 
     def clear(self) -> int:
         freed = 0
-        with cache_errors(self.root):
+        with self._safely():
             if self.root.exists() and not self.root.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "it is not a folder")
             for key in names_in(self.refs):
@@ -290,25 +310,25 @@ class DirectoryCache:
                     self._entries.discard(folder, seen)
             for name in names_in(self.trash):
                 remove_tree(self.trash / name)
-        remove_tree(self._servers)
+            for name in names_in(self._servers):
+                remove_tree(self._servers / name)
         return freed
 
     def alone(self, identity: str, uri: Uri, wait: timedelta) -> AbstractContextManager[bool]:
-        return exclusive(self.place(identity, uri).lock, wait, prepare=self.prepare)
+        lock, shared = self.place(identity, uri).lock, self._access.shared
+        return exclusive(lock, wait, prepare=self.prepare, shared=shared)
 
     def prepare(self) -> None:
         """Makes the folders of the cache, marked as a cache for backups and for git."""
-        folders = (self.objects, self.refs, self.partial, self.locks, self._pins.folder, self.trash)
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+        self._access.make_folders()
         for name, text in (("CACHEDIR.TAG", _CACHEDIR_TAG), (".gitignore", "*\n")):
-            if not (self.root / name).exists():
-                (self.root / name).write_text(text)
+            with contextlib.suppress(FileExistsError):
+                write_new(f"{self.root}/{name}", text, shared=self._access.shared)
 
     def space(self) -> Space:
         return space_at(self.root)
 
     def unfinished(self) -> tuple[int, int]:
         """How many downloads are under way or were interrupted, and the bytes that they take."""
-        with cache_errors(self.root):
+        with self._safely():
             return self._partials.unfinished()

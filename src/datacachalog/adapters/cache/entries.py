@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.adapters.cache.records import NOTHING_THERE, read_record
-from datacachalog.adapters.digest import blake3_of
-from datacachalog.adapters.disk import remove_tree
+from datacachalog.adapters.digest import blake3_in, opened
+from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RECORD = ".entry.json"
 """The name of an entry's record, beside its file; `local_name` never gives it to a file."""
 
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
 
 @dataclass(frozen=True, slots=True)
 class EntryFolders:
@@ -31,6 +33,8 @@ class EntryFolders:
 
     objects: Path
     trash: Path
+    shared: bool = False
+    """Whether a group may write to what is made here."""
 
     def of_source(self, key: str) -> Iterator[CacheEntry]:
         """Every readable entry of one source."""
@@ -63,8 +67,10 @@ class EntryFolders:
         Raises:
             OSError: the system failed to read it, so there may be nothing wrong with it.
         """
-        file = f"{self.objects}/{key}/{revision}/{RECORD}"
-        record = read_record(file)
+        folder = f"{self.objects}/{key}"
+        if not (is_folder(folder) and is_folder(f"{folder}/{revision}")):
+            return None  # a link leads out of the cache
+        record = read_record(f"{folder}/{revision}/{RECORD}")
         if record is None or source_key(record.identity, record.info.uri) != key:
             return None
         described = (record.identity, record.info, record.digest)
@@ -102,8 +108,7 @@ class EntryFolders:
         `seen` is what `known` gave of what was judged. Another process may have removed that
         since, and published a good entry in its place, which stays.
         """
-        self.trash.mkdir(parents=True, exist_ok=True)
-        gone = self.trash / owned_name()
+        gone = self.way_out()
         try:
             folder.rename(gone)
         except FileNotFoundError:
@@ -115,6 +120,11 @@ class EntryFolders:
         remove_tree(gone)
         return True
 
+    def way_out(self) -> Path:
+        """A new name in the trash, for what is to be removed."""
+        make_folder(str(self.trash), shared=self.shared)
+        return self.trash / owned_name()
+
 
 @contextmanager
 def known(folder: Path) -> Iterator[int | None]:
@@ -123,7 +133,7 @@ def known(folder: Path) -> Iterator[int | None]:
     It tells a folder from another one of the same name.
     """
     try:
-        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(folder, _OPEN_FOLDER & ~os.O_DIRECTORY)
     except FileNotFoundError:
         yield None
     except OSError:  # a link, say
@@ -145,20 +155,44 @@ def is_as_published(entry: CacheEntry) -> bool:
 
 def _is_as_published(entry: CacheEntry) -> bool:
     try:
-        status = os.stat(entry.path)  # noqa: PTH116 - half the cost of Path.stat, in every hit
+        return _is_it(entry, os.lstat(entry.path))  # half the cost of Path.lstat, in every hit
     except OSError as error:
         if error.errno in NOTHING_THERE:
             return False
         raise
-    return status.st_size == entry.info.size_bytes and status.st_mtime_ns == entry.mtime_ns
+
+
+def _is_it(entry: CacheEntry, status: os.stat_result) -> bool:
+    is_unchanged = status.st_mtime_ns == entry.mtime_ns
+    return is_unchanged and status.st_size == entry.info.size_bytes and S_ISREG(status.st_mode)
 
 
 def is_whole(entry: CacheEntry) -> bool:
-    """Whether an entry's file holds the bytes that were published; they are all read."""
+    """Whether an entry's file is the one that was published; its bytes are all read.
+
+    What is looked at is what is read, whatever has the name by then.
+    """
     try:
-        return blake3_of(entry.path) == entry.digest
-    except FileNotFoundError:  # somebody has cleared the cache
-        return False
+        with opened(entry.path) as file:
+            return _is_it(entry, os.fstat(file.fileno())) and blake3_in(file) == entry.digest
+    except OSError as error:
+        if error.errno in NOTHING_THERE:  # somebody has cleared the cache, or left a link
+            return False
+        raise
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder, and no link to one.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        return S_ISDIR(os.lstat(path).st_mode)
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return False
+        raise
 
 
 def bytes_below(path: Path) -> int:
@@ -174,18 +208,22 @@ def _file_bytes(path: Path) -> int:
         status = path.lstat()
     except OSError:
         return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return status.st_size if S_ISREG(status.st_mode) else 0
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where there is no folder.
+    """The names in a folder, sorted; none where there is no folder, but a link to one perhaps.
 
     Raises:
         OSError: it may not be looked into.
     """
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
+        fd = os.open(folder, _OPEN_FOLDER)
     except OSError as error:
         if error.errno in NOTHING_THERE:
             return []
         raise
+    try:
+        return sorted(os.listdir(fd))  # noqa: PTH208 - names are wanted
+    finally:
+        os.close(fd)

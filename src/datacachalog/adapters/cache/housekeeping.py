@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.entries import bytes_below, names_in
-from datacachalog.adapters.cache.owners import owned_name, owner_is_gone
+from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.cache.records import from_ns, read_ref
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.housekeeping import GRACE, Usage
@@ -81,7 +81,7 @@ class Housekeeping:
         unwanted = [
             (entry, gone)
             for entry, gone in taken
-            if entry_name(entry) not in pinned or not _put_back(gone, entry)
+            if entry_name(entry) not in pinned or not self._put_back(gone, entry)
         ]
         for entry, gone in unwanted:
             self.pins.forget(entry_name(entry))
@@ -91,13 +91,29 @@ class Housekeeping:
         return tuple(entry for entry, _ in unwanted)
 
     def _take(self, entry: CacheEntry) -> Path | None:
-        self.entries.trash.mkdir(parents=True, exist_ok=True)
-        gone = self.entries.trash / owned_name()
+        gone = self.entries.way_out()
         try:
             entry.path.parent.rename(gone)
         except (FileNotFoundError, PermissionError):  # another was quicker; another user's
             return None
         return gone
+
+    def _put_back(self, gone: Path, entry: CacheEntry) -> bool:
+        """Whether it is in its place again; if not, who wanted it has fetched it anew meanwhile."""
+        folder = entry.path.parent
+        while True:
+            try:
+                gone.rename(folder)
+            except FileNotFoundError:  # another remover has found the source without entries
+                if not gone.exists():
+                    return False  # somebody cleared the cache
+                make_folder(str(folder.parent), shared=self.entries.shared)
+            except OSError as error:
+                if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                    return False
+                raise
+            else:
+                return True
 
     def sweep(self, *, dry_run: bool) -> int:
         left, damaged = list(self._left()), list(filter(_is_old, self._damaged()))
@@ -114,7 +130,7 @@ class Housekeeping:
         return freed
 
     def _discard(self, folder: Path) -> None:
-        gone = self.entries.trash / owned_name()
+        gone = self.entries.way_out()
         with contextlib.suppress(FileNotFoundError):
             folder.rename(gone)
             if _is_old(gone):
@@ -137,8 +153,10 @@ class Housekeeping:
                 yield self.refs / name
 
     def _damaged(self) -> Iterator[Path]:
-        """Folders that are in an entry's place, and are none."""
+        """Folders that are in an entry's place, and are none; and links in a source's."""
         for key in names_in(self.entries.objects):
+            if (self.entries.objects / key).is_symlink():
+                yield self.entries.objects / key
             for revision in names_in(self.entries.objects / key):
                 with contextlib.suppress(OSError):  # it cannot be told
                     if self.entries.examine(key, revision) is None:
@@ -149,24 +167,6 @@ def entry_name(entry: CacheEntry) -> str:
     """The name of an entry's folder below `objects`."""
     folder = entry.path.parent
     return f"{folder.parent.name}/{folder.name}"
-
-
-def _put_back(gone: Path, entry: CacheEntry) -> bool:
-    """Whether it is in its place again; if not, who wanted it has fetched it anew meanwhile."""
-    folder = entry.path.parent
-    while True:
-        try:
-            gone.rename(folder)
-        except FileNotFoundError:  # another remover has found the source without entries
-            if not gone.exists():
-                return False  # somebody cleared the cache
-            make_folder(str(folder.parent))
-        except OSError as error:
-            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-                return False
-            raise
-        else:
-            return True
 
 
 def _is_old(path: Path) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.directory import DirectoryCache
@@ -16,6 +16,7 @@ from datacachalog.adapters.disk import cache_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
@@ -32,11 +33,11 @@ class LayeredCache(DirectoryCache):
     there, such as a disk that is not mounted, has nothing.
     """
 
-    def __init__(self, root: Path, layers: Sequence[Path]) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, layers: Sequence[Path], *, shared: bool = False) -> None:
+        super().__init__(root, shared=shared)
         # A ref may be of a layer's entry, or say that none is to be served.
         self._keeping = replace(self._keeping, lost_refs_go=False)
-        self._layers = tuple(map(DirectoryCache, layers))
+        self._layers = tuple(DirectoryCache(one, shared=shared, is_layer=True) for one in layers)
 
     def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
         found = super().load(key, revision, checked_at)
@@ -110,7 +111,7 @@ class LayeredCache(DirectoryCache):
     def _is_forgotten(self, entry: CacheEntry) -> bool:
         ref = self.place(entry.identity, entry.info.uri).ref
         try:
-            at_ns = Path(ref).stat().st_mtime_ns
+            at_ns = os.lstat(ref).st_mtime_ns
         except OSError:
             return False
         return read_ref(ref, entry.identity) == _NONE and to_ns(entry.checked_at) <= at_ns

@@ -15,6 +15,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from datacachalog.adapters.disk import share_file
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import timedelta
@@ -25,13 +27,15 @@ _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
 
 
 @contextmanager
-def exclusive(path: str, wait: timedelta, *, prepare: Callable[[], None]) -> Iterator[bool]:
+def exclusive(
+    path: str, wait: timedelta, *, prepare: Callable[[], None], shared: bool = False
+) -> Iterator[bool]:
     """Holds the lock file at `path`; gives False where it could not be had within `wait`.
 
-    `prepare` makes its folder, should that be missing. Every call opens the file anew, so threads
-    of one process hold each other off too.
+    `prepare` makes its folder, should that be missing. The group may hold a `shared` one too. Every
+    call opens the file anew, so threads of one process hold each other off too.
     """
-    with _held(_opened(path, prepare), wait) as is_held:
+    with _held(_opened(path, prepare, shared=shared), wait) as is_held:
         yield is_held
 
 
@@ -62,16 +66,19 @@ def _held(fd: int | None, wait: timedelta) -> Iterator[bool]:
             os.close(fd)
 
 
-def _opened(path: str, prepare: Callable[[], None]) -> int | None:
+def _opened(path: str, prepare: Callable[[], None], *, shared: bool) -> int | None:
     """A descriptor; None in a cache that may not be written, which has nobody to hold off."""
     try:
         try:
-            return os.open(path, _FLAGS, 0o666)
+            fd = os.open(path, _FLAGS, 0o664)
         except FileNotFoundError:
             prepare()
-            return os.open(path, _FLAGS, 0o666)
+            fd = os.open(path, _FLAGS, 0o664)
+        if shared:
+            share_file(fd)
     except OSError:
         return None
+    return fd
 
 
 def acquired(fd: int, kind: int, wait: timedelta) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from functools import cache
 from pathlib import Path
@@ -73,21 +74,22 @@ def is_left_behind(path: Path) -> bool:
     if owner_is_gone(path.name):
         return True
     try:
-        latest = max(one.lstat().st_mtime for one in (path, *path.glob("*")))
+        inside = [] if path.is_symlink() else list(path.glob("*"))
+        latest = max(one.lstat().st_mtime for one in (path, *inside))
     except OSError:
         return False  # it has just gone
     return time.time() - latest > _ABANDONED_S
 
 
 def journal_to_resume(path: Path) -> os.stat_result | None:
-    """The status of the journal of a download that may be gone on with; None if there is none.
+    """The status of the journal of a download that its user may go on with; None if there is none.
 
     It is for a day, where its owner is gone. One of another machine, or of this one before it was
     started anew, is taken for gone when it has written nothing for an hour: connections that are
-    silent for half a minute are given up. Others' folders cannot be written to.
+    silent for half a minute are given up.
     """
     try:
-        if path.lstat().st_uid != os.geteuid() or not (journals := journals_in(path)):
+        if not stat.S_ISDIR(path.lstat().st_mode) or not (journals := journals_in(path)):
             return None
         status = journals[0].lstat()
     except OSError:

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.entries import bytes_below, names_in
+from datacachalog.adapters.cache.entries import bytes_below, is_folder, names_in
 from datacachalog.adapters.cache.owners import (
     disowned_name,
     is_left_behind,
@@ -50,6 +50,8 @@ class Partials:
         with suppress(OSError):  # another user's
             for path in self._all():
                 if (journal := journal_to_resume(path)) is not None:
+                    if path.lstat().st_uid != os.geteuid():
+                        continue  # its bytes are for the user whose it is
                     key = path.name.partition("@")[0]
                     left.setdefault(key, []).append((journal.st_size, str(path)))
                 elif is_left_behind(path):
@@ -84,8 +86,14 @@ class Partials:
         self._next_look = 0.0
 
     def unfinished(self) -> tuple[int, int]:
-        """How many downloads are under way or were interrupted, and the bytes that they take."""
-        folders = [path for path in self._all() if path.is_dir()]
+        """How many downloads are under way or were interrupted, and the bytes that they take.
+
+        Those of a cache that belongs to somebody else are not told.
+        """
+        try:
+            folders = [path for path in self._all() if is_folder(path)]
+        except PermissionError:
+            return 0, 0
         return len(folders), sum(map(bytes_below, folders))
 
     def left_behind(self) -> list[Path]:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from datacachalog.adapters.cache.entries import names_in
 from datacachalog.adapters.cache.locks import acquired, exclusive
 from datacachalog.adapters.cache.owners import is_of_this_machine, owned_name, owner_is_gone
+from datacachalog.adapters.cache.records import NOTHING_THERE
+from datacachalog.adapters.disk import share_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _DAY_S = 24 * 3600.0
 _MAX_READ_BYTES = 64 << 20
 _REWRITTEN_AT_BYTES = 1 << 20
-_SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
+_SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | _SAFE
 _GATE = ".gate"
 # A remover that was stopped with the gate closed must not stop everybody.
@@ -44,8 +46,8 @@ class Pins:
     An entry's name here is that of its folder: `<source key>/<revision id>`.
     """
 
-    def __init__(self, folder: Path, prepare: Callable[[], None]) -> None:
-        self.folder, self._prepare = folder, prepare
+    def __init__(self, folder: Path, prepare: Callable[[], None], *, shared: bool = False) -> None:
+        self.folder, self._prepare, self._shared = folder, prepare, shared
         # By process: a fork has neither its parent's pins nor its lock.
         self._files: dict[int, _PinFile] = {}
 
@@ -77,7 +79,8 @@ class Pins:
 
     def gate_closed(self) -> AbstractContextManager[bool]:
         """Has others wait, for a moment, who would set a pin."""
-        return exclusive(str(self.folder / _GATE), _LONG, prepare=self._prepare)
+        gate = str(self.folder / _GATE)
+        return exclusive(gate, _LONG, prepare=self._prepare, shared=self._shared)
 
     def of_others(self) -> set[str]:
         """What living processes have, other than through this object.
@@ -110,16 +113,17 @@ class Pins:
         if file is None:
             self._prepare()
             # Two threads may both be the first: the second one's file goes unused, and is closed.
-            file = self._files.setdefault(os.getpid(), _PinFile(self.folder))
+            file = self._files.setdefault(os.getpid(), self._new())
         return file
+
+    def _new(self) -> _PinFile:
+        return _PinFile(self.folder, shared=self._shared)
 
     def _is_dead(self, path: Path) -> bool:
         try:
             fd = os.open(path, os.O_RDONLY | _SAFE)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False  # another user's
+        except OSError as error:
+            return error.errno in NOTHING_THERE  # else it is another user's
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -133,12 +137,14 @@ class Pins:
 
 
 class _PinFile:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool) -> None:
         self.used: dict[str, float] = {}
         self.pinned: Counter[str] = Counter()
-        self._folder, self._lock = folder, threading.Lock()
-        self._gate = os.open(folder / _GATE, os.O_RDONLY | os.O_CREAT | _SAFE, 0o666)
+        self._folder, self._shared, self._lock = folder, shared, threading.Lock()
+        self._gate = os.open(folder / _GATE, os.O_RDONLY | os.O_CREAT | _SAFE, 0o664)
         weakref.finalize(self, _close, self._gate)
+        if shared:
+            share_file(self._gate)
         self._open()
 
     def _open(self) -> None:
@@ -146,6 +152,8 @@ class _PinFile:
         name = owned_name()
         fresh, self.path = self._folder / f".{name}", self._folder / name
         self._fd = os.open(fresh, _NEW, 0o644)  # others heed what they can read
+        if self._shared:
+            share_file(self._fd)
         with suppress(OSError):  # no locks on this file system
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fresh.rename(self.path)
@@ -216,7 +224,7 @@ def _close(fd: int) -> None:
 def _held(path: Path) -> set[str]:
     """What the lines of a living process's file hold."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | _SAFE), "rb") as file:
             text = file.read(_MAX_READ_BYTES).decode(errors="replace")
     except OSError:
         return set()

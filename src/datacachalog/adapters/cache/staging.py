@@ -83,6 +83,10 @@ class DirectoryStaging:
 
     def __enter__(self) -> Self:
         self.resume = self._partials.claim(self._place.key, self._folder)
+        if self._entries.shared and not self.resume:
+            # Here, not with its first file: colleagues must be able to remove it.
+            with cache_errors(self._entries.objects.parents[1]):
+                make_folder(self._folder, shared=True)
         return self
 
     def __exit__(self, _: object, error: object, __: object) -> None:
@@ -130,13 +134,14 @@ class DirectoryStaging:
             raise IntegrityError(str(info.uri), f"BLAKE3 {digest} came, not {info.digest}")
         if checksum is not None:
             refuse_other_bytes(self.path, digest, info, checksum)
-        os.chmod(self.path, status.st_mode & 0o444)  # noqa: PTH101 - see `Place`
+        mode = status.st_mode & 0o444 | (0o440 if self._entries.shared else 0)
+        os.chmod(self.path, mode)  # noqa: PTH101 - see `Place`
         sealed = replace(info, digest=digest)
         place, mtime_ns = self._place, status.st_mtime_ns
         record = Record(
             place.identity, place.file_name, sealed, digest, mtime_ns, checked_at, checksum
         )
-        write_new(f"{self._folder}/{RECORD}", record.to_json())
+        write_new(f"{self._folder}/{RECORD}", record.to_json(), shared=self._entries.shared)
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
@@ -168,11 +173,13 @@ class DirectoryStaging:
 
     def _is_moved_to(self, target: str) -> bool:
         """Makes this folder the one of a revision, unless there is one."""
+        if os.path.islink(self._place.folder):  # noqa: PTH114 - a string, see `Place`
+            os.unlink(self._place.folder)  # noqa: PTH108 - it would lead out of the cache
         try:
             try:
                 os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
             except FileNotFoundError:
-                make_folder(self._place.folder)
+                make_folder(self._place.folder, shared=self._entries.shared)
                 os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
         except OSError as error:
             if error.errno not in _TAKEN:

@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.disk import write_new
+from datacachalog.adapters.disk import make_folder, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class Verdicts:
             return
         fresh = self._folder / f".{os.urandom(6).hex()}"
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(str(self._folder))
             try:
                 write_new(str(fresh), subject)
                 fresh.replace(self._file(self._folder, subject))

@@ -27,6 +27,7 @@ DatacachalogError
 ├── CacheError                    whoever owns the disk
 │   ├── CacheFullError
 │   ├── CachePermissionError
+│   │   └── UnsafeCacheError
 │   └── IntegrityError
 ├── ViewError                     whoever owns the folder that it names
 └── FetchAllError                 several of the above at once
@@ -42,6 +43,7 @@ from datacachalog.domain.errors.cache import (
     CacheFullError,
     CachePermissionError,
     IntegrityError,
+    UnsafeCacheError,
     ViewError,
 )
 from datacachalog.domain.errors.catalog import (
@@ -99,6 +101,7 @@ __all__ = [
     "StorageAccessError",
     "StorageError",
     "StorageUnavailableError",
+    "UnsafeCacheError",
     "UnsupportedOperationError",
     "UnsupportedSchemeError",
     "VersionNotFoundError",

@@ -35,6 +35,20 @@ class CachePermissionError(CacheError):
     code = "cache-permission"
 
 
+class UnsafeCacheError(CachePermissionError):
+    """Others could change what is in the cache, and nobody has said that they may."""
+
+    code = "cache-unsafe"
+    _hint = (
+        "if you trust all who may write there, say cache.shared: true in catalog.yaml or "
+        "DATACACHALOG_SHARED=1; else name another folder (--cache-dir, DATACACHALOG_CACHE_DIR), "
+        "or make this one your own (chown, chmod)"
+    )
+
+    def __str__(self) -> str:
+        return f"the cache at {self.path!r} is not safe to use: {self.detail}"
+
+
 class ViewError(DatacachalogError):
     """A dataset is in the cache, and its link in the view could not be made."""
 

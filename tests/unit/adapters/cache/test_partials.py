@@ -235,18 +235,21 @@ def test_all_that_is_unfinished_is_counted_and_cleared(cache, leave):
 
 
 def test_what_is_another_users_is_not_gone_on_with(open_folder):
-    """It could be gone on with by nobody but its owner, who alone may write to it."""
-    cache = DirectoryCache(open_folder / "cache")
+    """Its owner alone may do so, and finds it where it was."""
+    cache = DirectoryCache(open_folder / "cache", shared=True)
     cache.prepare()
     cache.partial.chmod(0o777)
     folder = cache.partial / f"{cache.place(*SOURCE).key}@0123456789ab"
     folder.mkdir()
     (folder / "customers.parquet.journal").write_text("")
     program = """
-        with DirectoryCache(Path(sys.argv[1])).staging(*SOURCE) as staging:
+        cache = DirectoryCache(Path(sys.argv[1]), shared=True)
+        with cache.staging(*SOURCE) as staging:
             print(staging.resume)
+        cache.sweep()
         """
     if os.geteuid() != 0:
         pytest.skip("only root can be somebody else")
 
     assert ["False"] == as_nobody(program, cache.root)
+    assert folder.exists()

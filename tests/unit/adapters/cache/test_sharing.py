@@ -103,15 +103,16 @@ class TestReadOnlyCaches:
 class TestSharedCaches:
     def test_what_another_user_does_is_remembered(self, shared):
         """Who may write to the folders, but owns none of the files."""
+        shared = DirectoryCache(shared.root, shared=True)
         publish(shared, b"first")
         for folder in (shared.root, *shared.root.rglob("*")):
             if folder.is_dir():
                 folder.chmod(0o777)
         program = """
-            cache, at = DirectoryCache(Path(sys.argv[1])), NOON + SECOND
+            cache, at = DirectoryCache(Path(sys.argv[1]), shared=True), NOON + SECOND
             entry = cache.current(*SOURCE)
             cache.confirm(entry, at)
-            print(DirectoryCache(cache.root).current(*SOURCE).checked_at == at)
+            print(DirectoryCache(cache.root, shared=True).current(*SOURCE).checked_at == at)
             print(publish(cache, entry.path, entry.info, at + SECOND) == cache.current(*SOURCE))
             new = publish(cache, entry.path, ObjectInfo(URI, 5, etag='"new"'), at + 2 * SECOND)
             print(new.info.etag)

@@ -322,7 +322,7 @@ def test_what_may_not_be_read_or_written_is_told(open_folder):
         print(attempt(lambda: storage.download(uri("b"), Path("/nonexistent/dest"))))
         print(attempt(lambda: list(storage.walk(uri("secret/a")))))
         print(attempt(lambda: storage.upload(mine, uri("secret/b"))))
-        catalog = Catalog([Dataset("a", "a.csv")], cache_dir="/nonexistent/cache")
+        catalog = Catalog([Dataset("a", "a.csv")], cache_dir=tempfile.mkdtemp())
         print(attempt(lambda: catalog.push("a", folder / "b", expect="any")))
         """
 
