@@ -17,7 +17,7 @@ NOBODY = 65534
 # As root, whom no permission stops, a program becomes somebody else before it begins. The names are
 # those of `datacachalog.testing.sources`, which would take its time to import pytest.
 _PRELUDE = """
-import os, shutil, sys, tempfile
+import concurrent.futures.thread, os, shutil, sys, tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from datacachalog import CachePermissionError, Catalog, Dataset, LocalFileError, ObjectInfo, Uri
@@ -53,10 +53,7 @@ def as_nobody(program, *args):
 
 
 def as_user(user, program, *args, group=NOBODY):
-    """What `program` prints when it is run by a user of a group, as lines.
-
-    Only root can be somebody: other users' programs are their own.
-    """
+    """What `program` prints when root has it run by a user of a group, as lines."""
     return _lines(program_of(user, program, group=group), args)
 
 

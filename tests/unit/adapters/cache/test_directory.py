@@ -45,6 +45,22 @@ class TestDirectoryCache(CacheContract):
         return (tmp_path / "cache").resolve()
 
 
+class TestSharedDirectoryCache(CacheContract):
+    """With those in it who may write to it, it is a directory cache."""
+
+    @pytest.fixture
+    def cache(self, tmp_path):
+        return DirectoryCache(tmp_path / "cache", shared=True)
+
+    @pytest.fixture
+    def reopened(self, tmp_path):
+        return lambda: DirectoryCache(tmp_path / "cache", shared=True)
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        return (tmp_path / "cache").resolve()
+
+
 def the_only(folder):
     """The path of the one thing in a folder."""
     [path] = folder.iterdir()
