@@ -176,7 +176,7 @@ class Staging(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where to write the file. Neither it nor its folder exists yet, unless `resume`."""
+        """Where to write the file. It is not there yet, unless `resume`; nor is its folder, perhaps."""
         ...
 
     @property

@@ -343,6 +343,40 @@ def test_t3_a_link_in_a_cache_is_not_followed(
     assert before == tree(outside)
 
 
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize(("place", "is_folder"), PLACES.items(), ids=PLACES)
+def test_t3_what_is_fetched_next_is_not_read_or_written_through_a_link(
+    source, root, outside, place, is_folder, is_warm
+):
+    """Before anything else could have found it."""
+    first = catalog_of(source, root)
+    first.fetch("customers")
+    _a_link(_places(root)[place], outside, is_folder)
+    before = tree(outside)
+    catalog = first if is_warm else catalog_of(source, root)
+
+    path = catalog.fetch("customers")
+
+    assert (path.resolve(), GOOD) == (path, path.read_bytes())
+    source.write_bytes(BAD)
+    path = catalog.fetch("customers")
+    assert (path.resolve(), BAD) == (path, path.read_bytes())
+    assert before == tree(outside)
+
+
+@pytest.mark.parametrize("place", ["a ref", "a lock", "a gate", "a tag"])
+def test_t3_a_link_that_leads_nowhere_makes_no_file(source, root, outside, place):
+    catalog_of(source, root).fetch("customers")
+    path = _places(root)[place]
+    path.unlink()
+    path.symlink_to(outside / "made")
+    source.write_bytes(BAD)
+
+    assert BAD == catalog_of(source, root).fetch("customers").read_bytes()
+
+    assert [] == list(outside.iterdir())
+
+
 def _age(root):
     """So that garbage may go."""
     for path in root.rglob("*"):
@@ -587,3 +621,36 @@ class TestATeam:
         [file] = (root / "v1" / "objects").glob("*/*/customers.csv")
         assert 0o440 == file.stat().st_mode & 0o7777
         assert {TEAM} == {path.stat().st_gid for path in made}
+        others = {path for path in made if path.is_file()} - {file}
+        assert {0o660} == {path.stat().st_mode & 0o7777 for path in others}
+        assert {".gate", ".entry.json"} <= {path.name for path in others}
+
+    def test_t4_what_one_locked_keeps_the_other_off(self, team, source, root):
+        lock = IN_THE_TEAM + dedent("""
+            with catalog.cache.alone(*SOURCE, SECOND) as alone:
+                print(alone, flush=True)
+                sys.stdin.read()
+            """)
+        command = [*program_of(ANNE, lock, group=TEAM), source, root]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as anne:
+            assert anne.stdout is not None
+            assert "True\n" == anne.stdout.readline()
+            attempt = "print(catalog.cache.alone(*SOURCE, SECOND / 10).__enter__())"
+            assert ["False"] == team(BERT, attempt)
+            anne.communicate(timeout=60)
+        assert ["True"] == team(BERT, attempt)
+
+    def test_t4_a_download_that_was_interrupted_waits_for_its_user(self, team, root):
+        interrupted = """
+            staging = catalog.cache.staging(*SOURCE).__enter__()
+            staging.path.write_bytes(b"half")
+            Path(f"{staging.path}.journal").write_text("")
+            os._exit(0)
+            """
+        resume = "print(catalog.cache.staging(*SOURCE).__enter__().resume)"
+        team(ANNE, dedent(interrupted))
+
+        assert ["False", "0"] == team(BERT, resume, "print(catalog.gc().freed_bytes)")
+        assert ["True"] == team(ANNE, resume)

@@ -91,7 +91,7 @@ class StagingContract(CacheFixtures):
 
     def test_a_staging_place_is_not_there_yet(self, cache: CachePort) -> None:
         with cache.staging(*SOURCE) as staging:
-            assert not staging.path.parent.exists()
+            assert not staging.path.exists()
 
     def test_stagings_of_one_source_do_not_meet(self, cache: CachePort) -> None:
         with cache.staging(*SOURCE) as one, cache.staging(*SOURCE) as other:
