@@ -176,7 +176,7 @@ class Staging(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where to write the file. It is not there yet, unless `resume`; nor is its folder, perhaps."""
+        """Where to write the file. It is not there yet, unless `resume`; nor need its folder be."""
         ...
 
     @property
