@@ -19,6 +19,7 @@ _CACHE = "tests/unit/adapters/cache"
 _MANIFEST = "tests/unit/manifest"
 _CONTRACTS = "src/datacachalog/testing"
 _FAULTS = "tests/faults"
+_OWNERS = f"{_FAULTS}/test_owners.py"
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,10 @@ CASES: dict[str, Case] = {
     ),
     "F12": _case(
         "a cache that belongs to somebody else",
-        f"{_CACHE}/test_sharing.py::test_what_another_user_does_is_remembered",
-        unless="caches may be shared; who may write to the folder is trusted",
+        f"{_OWNERS}::test_f12_a_cache_of_another_user_is_refused_before_it_is_used",
+        f"{_OWNERS}::test_f12_whose_a_cache_may_be",
+        f"{_OWNERS}::test_f12_a_cache_that_is_said_to_be_shared_may_be_anybodys",
+        f"{_OWNERS}::test_f12_a_layer_may_be_anybodys",
     ),
     "F13": _case(
         "a connection that is cut or reset anywhere",
@@ -311,17 +314,44 @@ CASES: dict[str, Case] = {
     ),
     "T03": _case(
         "links that somebody left in a shared cache",
+        f"{_OWNERS}::test_t03_a_link_in_a_cache_is_not_followed",
+        f"{_OWNERS}::test_t03_what_is_fetched_next_is_not_read_or_written_through_a_link",
+        f"{_OWNERS}::test_t03_a_link_that_leads_nowhere_makes_no_file",
+        f"{_OWNERS}::test_t03_a_link_in_the_place_of_a_folder_of_the_cache_is_refused",
+        f"{_OWNERS}::test_t03_a_link_of_the_same_size_and_time_is_no_copy",
         "tests/unit/adapters/test_disk.py::test_a_new_file_is_never_a_link_somebody_left",
         f"{_CACHE}/test_locks.py::test_a_link_is_no_lock",
         f"{_CACHE}/test_odd_files.py::test_a_record_that_is_a_link_is_a_miss",
     ),
     "T04": _case(
         "a cache that everybody may write to",
-        unless="who may write to the folder is trusted; see the page on shared caches",
+        f"{_OWNERS}::test_t04_a_folder_that_everybody_may_write_to_is_refused",
+        f"{_OWNERS}::test_t04_a_folder_that_the_owner_gave_to_a_group_is_not_refused",
+        f"{_OWNERS}::test_t04_a_cache_below_a_folder_like_tmp_is_not_refused",
+        f"{_OWNERS}::test_t04_one_that_was_made_since_there_was_none_is_looked_at",
+        f"{_OWNERS}::test_t04_a_root_that_is_a_link_is_judged_by_where_it_leads",
+        f"{_OWNERS}::test_t04_a_layer_that_everybody_may_write_to_is_refused",
+        f"{_OWNERS}::test_t04_nothing_is_made_that_everybody_may_write_to",
+        f"{_OWNERS}::test_t04_the_environment_says_that_a_cache_is_shared",
+        f"{_OWNERS}::test_t04_a_catalog_file_says_that_a_cache_is_shared",
+        f"{_OWNERS}::test_t04_what_one_fetched_the_other_has",
+        f"{_OWNERS}::test_t04_what_one_confirmed_the_other_need_not_ask_for",
+        f"{_OWNERS}::test_t04_what_changed_is_refreshed_and_collected_by_the_other",
+        f"{_OWNERS}::test_t04_what_is_damaged_is_repaired_by_the_other",
+        f"{_OWNERS}::test_t04_everything_goes_when_one_clears_it",
+        f"{_OWNERS}::test_t04_what_a_dead_process_left_goes",
+        f"{_OWNERS}::test_t04_what_one_holds_is_not_collected_by_the_other",
+        f"{_OWNERS}::test_t04_who_is_not_in_the_group_gets_nothing",
+        f"{_OWNERS}::test_t04_modes_are_those_of_a_team",
+        f"{_OWNERS}::test_t04_what_one_locked_keeps_the_other_off",
+        f"{_OWNERS}::test_t04_a_download_that_was_interrupted_waits_for_its_user",
+        unless="a group that may write to the folder is trusted, and anybody with `cache.shared`",
     ),
     "T05": _case(
         "a file that is swapped after it was looked at",
-        unless="who may write to the folder is trusted",
+        f"{_OWNERS}::test_t05_a_file_that_is_swapped_after_it_was_looked_at_is_damaged",
+        f"{_OWNERS}::test_t05_what_was_opened_is_what_is_hashed",
+        unless="by `catalog verify`; who opens a path gets what is there by then",
     ),
     "T06": _case(
         "code in a cache",
@@ -391,6 +421,9 @@ CASES: dict[str, Case] = {
     ),
     "T22": _case(
         "files that others may read on their way in",
+        f"{_OWNERS}::test_t22_what_comes_is_the_users_own_whatever_the_umask",
+        f"{_OWNERS}::test_t22_a_folder_of_an_older_release_is_closed",
+        f"{_OWNERS}::test_t22_others_read_what_comes_only_where_it_is_shared",
         f"{_FAULTS}/test_processes.py::test_t22_what_comes_is_as_private_as_the_umask_says",
     ),
 }

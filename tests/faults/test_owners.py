@@ -157,7 +157,7 @@ INSIDE = ["", "v1", *(f"v1/{name}" for name in FOLDERS)]
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o773])
 @pytest.mark.parametrize("name", INSIDE)
-def test_t4_a_folder_that_everybody_may_write_to_is_refused(source, filled, name, mode):
+def test_t04_a_folder_that_everybody_may_write_to_is_refused(source, filled, name, mode):
     root = filled
     (root / name).chmod(mode)
     before = tree(root)
@@ -171,7 +171,7 @@ def test_t4_a_folder_that_everybody_may_write_to_is_refused(source, filled, name
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o770, 0o775, 0o2775])
-def test_t4_a_folder_that_the_owner_gave_to_a_group_is_not_refused(source, root, mode):
+def test_t04_a_folder_that_the_owner_gave_to_a_group_is_not_refused(source, root, mode):
     """Many systems have a group for each user, and a umask that lets it write."""
     root.mkdir()
     root.chmod(mode)
@@ -180,14 +180,14 @@ def test_t4_a_folder_that_the_owner_gave_to_a_group_is_not_refused(source, root,
     assert GOOD == catalog_of(source, root).fetch("customers").read_bytes()
 
 
-def test_t4_a_cache_below_a_folder_like_tmp_is_not_refused(source, open_folder):
+def test_t04_a_cache_below_a_folder_like_tmp_is_not_refused(source, open_folder):
     (open_folder / "tmp").mkdir()
     (open_folder / "tmp").chmod(0o1777)
 
     assert catalog_of(source, open_folder / "tmp" / "cache").fetch("customers").exists()
 
 
-def test_t4_one_that_was_made_since_there_was_none_is_looked_at(source, root):
+def test_t04_one_that_was_made_since_there_was_none_is_looked_at(source, root):
     catalog = catalog_of(source, root)
     assert [] == list(catalog.cache.entries())
     raise_error(*catalog.status())
@@ -201,7 +201,7 @@ def test_t4_one_that_was_made_since_there_was_none_is_looked_at(source, root):
     assert [] == list(root.iterdir())
 
 
-def test_t4_a_root_that_is_a_link_is_judged_by_where_it_leads(source, root, open_folder):
+def test_t04_a_root_that_is_a_link_is_judged_by_where_it_leads(source, root, open_folder):
     (open_folder / "big-disk").mkdir()
     root.symlink_to("big-disk")
     catalog_of(source, root).fetch("customers")
@@ -212,7 +212,7 @@ def test_t4_a_root_that_is_a_link_is_judged_by_where_it_leads(source, root, open
         catalog_of(source, root).fetch("customers")
 
 
-def test_t4_a_layer_that_everybody_may_write_to_is_refused(source, root, tmp_path):
+def test_t04_a_layer_that_everybody_may_write_to_is_refused(source, root, tmp_path):
     catalog_of(source, root).fetch("customers")
     root.chmod(0o777)
     below = {"cache_dir": tmp_path / "own", "cache_layers": [root]}
@@ -226,7 +226,7 @@ def test_t4_a_layer_that_everybody_may_write_to_is_refused(source, root, tmp_pat
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_t4_nothing_is_made_that_everybody_may_write_to(source, open_folder, shared):
+def test_t04_nothing_is_made_that_everybody_may_write_to(source, open_folder, shared):
     root, before = open_folder / "new" / "cache", os.umask(0)
     try:
         catalog = catalog_of(source, root, cache_shared=shared)
@@ -242,7 +242,7 @@ def test_t4_nothing_is_made_that_everybody_may_write_to(source, open_folder, sha
     assert [] == [path for path in made if path.lstat().st_mode & stat.S_IWOTH]
 
 
-def test_t4_the_environment_says_that_a_cache_is_shared(source, root, use_environment):
+def test_t04_the_environment_says_that_a_cache_is_shared(source, root, use_environment):
     root.mkdir()
     root.chmod(0o777)
     use_environment({"DATACACHALOG_SHARED": "1"})
@@ -250,7 +250,7 @@ def test_t4_the_environment_says_that_a_cache_is_shared(source, root, use_enviro
     assert catalog_of(source, root).fetch("customers").exists()
 
 
-def test_t4_a_catalog_file_says_that_a_cache_is_shared(source, root, open_folder):
+def test_t04_a_catalog_file_says_that_a_cache_is_shared(source, root, open_folder):
     (open_folder / "catalog.yaml").write_text(
         "version: 1\ncache: {dir: cache, shared: true}\n"
         "datasets: {customers: {source: customers.csv}}\n"
@@ -311,7 +311,7 @@ def outside(open_folder):
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize(("place", "is_folder"), PLACES.items(), ids=PLACES)
-def test_t3_a_link_in_a_cache_is_not_followed(
+def test_t03_a_link_in_a_cache_is_not_followed(
     source, root, outside, place, is_folder, is_warm, shared
 ):
     """What it leads to is all that it should be, but for its place."""
@@ -345,7 +345,7 @@ def test_t3_a_link_in_a_cache_is_not_followed(
 
 @pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize(("place", "is_folder"), PLACES.items(), ids=PLACES)
-def test_t3_what_is_fetched_next_is_not_read_or_written_through_a_link(
+def test_t03_what_is_fetched_next_is_not_read_or_written_through_a_link(
     source, root, outside, place, is_folder, is_warm
 ):
     """Before anything else could have found it."""
@@ -365,7 +365,7 @@ def test_t3_what_is_fetched_next_is_not_read_or_written_through_a_link(
 
 
 @pytest.mark.parametrize("place", ["a ref", "a lock", "a gate", "a tag"])
-def test_t3_a_link_that_leads_nowhere_makes_no_file(source, root, outside, place):
+def test_t03_a_link_that_leads_nowhere_makes_no_file(source, root, outside, place):
     catalog_of(source, root).fetch("customers")
     path = _places(root)[place]
     path.unlink()
@@ -386,7 +386,7 @@ def _age(root):
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("name", INSIDE[1:])
-def test_t3_a_link_in_the_place_of_a_folder_of_the_cache_is_refused(
+def test_t03_a_link_in_the_place_of_a_folder_of_the_cache_is_refused(
     source, root, outside, name, shared
 ):
     catalog_of(source, root, cache_shared=shared).fetch("customers")
@@ -401,7 +401,7 @@ def test_t3_a_link_in_the_place_of_a_folder_of_the_cache_is_refused(
     assert before == tree(outside)
 
 
-def test_t3_a_link_of_the_same_size_and_time_is_no_copy(source, root, outside):
+def test_t03_a_link_of_the_same_size_and_time_is_no_copy(source, root, outside):
     """The size of a link is the length of what it says."""
     target = outside / ("x" * 100)
     target.write_bytes(BAD)
@@ -427,7 +427,7 @@ class Swapping(EntryFolders):
         return entry
 
 
-def test_t5_a_file_that_is_swapped_after_it_was_looked_at_is_damaged(root):
+def test_t05_a_file_that_is_swapped_after_it_was_looked_at_is_damaged(root):
     cache = DirectoryCache(root)
     entry = publish(cache, b"first")
     folders = Swapping(cache.objects, cache.trash)
@@ -435,7 +435,7 @@ def test_t5_a_file_that_is_swapped_after_it_was_looked_at_is_damaged(root):
     assert [entry.path] == list(folders.remove_damaged(cache.place(*SOURCE).key, entry.path.name))
 
 
-def test_t5_what_was_opened_is_what_is_hashed(root, monkeypatch):
+def test_t05_what_was_opened_is_what_is_hashed(root, monkeypatch):
     """Somebody puts other bytes in its place, of the same size and time, as hashing begins."""
     cache = DirectoryCache(root)
     entry = publish(cache, b"first")
@@ -515,14 +515,14 @@ def team(source, root):
 class TestATeam:
     """Two users of one group, whose programs make files that nobody else may read."""
 
-    def test_t4_what_one_fetched_the_other_has(self, team):
+    def test_t04_what_one_fetched_the_other_has(self, team):
         fetch = 'print(catalog.obtain("customers").outcome.value)'
 
         assert ["downloaded"] == team(ANNE, fetch)
         assert ["unchanged", "unchanged"] == team(BERT, fetch, fetch)
         assert ["unchanged"] == team(ANNE, fetch)
 
-    def test_t4_what_one_confirmed_the_other_need_not_ask_for(self, team, root):
+    def test_t04_what_one_confirmed_the_other_need_not_ask_for(self, team, root):
         team(ANNE, 'catalog.fetch("customers")')
         [ref] = (root / "v1" / "refs").iterdir()
         before = ref.stat()
@@ -534,7 +534,7 @@ class TestATeam:
         assert before.st_mtime_ns < after.st_mtime_ns
         assert ["True"] == team(ANNE, "print(catalog.status()[0].entry is not None)")
 
-    def test_t4_what_changed_is_refreshed_and_collected_by_the_other(self, team, source, root):
+    def test_t04_what_changed_is_refreshed_and_collected_by_the_other(self, team, source, root):
         team(ANNE, 'catalog.fetch("customers")')
         source.write_bytes(BAD)
 
@@ -551,7 +551,7 @@ class TestATeam:
             ANNE, 'print(catalog.fetch("customers").read_bytes() == Path(source).read_bytes())'
         )
 
-    def test_t4_what_is_damaged_is_repaired_by_the_other(self, team, root):
+    def test_t04_what_is_damaged_is_repaired_by_the_other(self, team, root):
         team(ANNE, 'catalog.fetch("customers")')
         [path] = (root / "v1" / "objects").glob("*/*/customers.csv")
         status = path.stat()
@@ -564,7 +564,7 @@ class TestATeam:
         assert GOOD == path.read_bytes()
         assert [] == list((root / "v1" / "trash").iterdir())
 
-    def test_t4_everything_goes_when_one_clears_it(self, team, root):
+    def test_t04_everything_goes_when_one_clears_it(self, team, root):
         team(ANNE, 'catalog.fetch("customers")')
 
         team(BERT, "catalog.cache.clear()")
@@ -572,7 +572,7 @@ class TestATeam:
         assert [] == [path for path in (root / "v1" / "objects").rglob("*") if path.is_file()]
         assert [] == list((root / "v1" / "trash").iterdir())
 
-    def test_t4_what_a_dead_process_left_goes(self, team, root):
+    def test_t04_what_a_dead_process_left_goes(self, team, root):
         dead = """
             staging = catalog.cache.staging(*SOURCE).__enter__()
             staging.path.write_bytes(b"half")
@@ -585,7 +585,7 @@ class TestATeam:
 
         assert [] == list((root / "v1" / "partial").iterdir())
 
-    def test_t4_what_one_holds_is_not_collected_by_the_other(self, team, source, root):
+    def test_t04_what_one_holds_is_not_collected_by_the_other(self, team, source, root):
         hold = IN_THE_TEAM + dedent("""
             with catalog.pinned("customers") as path:
                 print("held", flush=True)
@@ -605,14 +605,14 @@ class TestATeam:
             assert ["0"] == told
             assert "True\n" == anne.communicate(timeout=60)[0]
 
-    def test_t4_who_is_not_in_the_group_gets_nothing(self, team, source, root):
+    def test_t04_who_is_not_in_the_group_gets_nothing(self, team, source, root):
         team(ANNE, 'catalog.fetch("customers")')
 
         program = IN_THE_TEAM + 'print(attempt(lambda: catalog.fetch("customers")))'
 
         assert ["CachePermissionError"] == as_user(EVE, program, source, root, group=OTHERS)
 
-    def test_t4_modes_are_those_of_a_team(self, team, root):
+    def test_t04_modes_are_those_of_a_team(self, team, root):
         team(ANNE, 'catalog.fetch("customers")')
 
         made = list((root / "v1").rglob("*"))
@@ -625,7 +625,7 @@ class TestATeam:
         assert {0o660} == {path.stat().st_mode & 0o7777 for path in others}
         assert {".gate", ".entry.json"} <= {path.name for path in others}
 
-    def test_t4_what_one_locked_keeps_the_other_off(self, team, source, root):
+    def test_t04_what_one_locked_keeps_the_other_off(self, team, source, root):
         lock = IN_THE_TEAM + dedent("""
             with catalog.cache.alone(*SOURCE, SECOND) as alone:
                 print(alone, flush=True)
@@ -642,7 +642,7 @@ class TestATeam:
             anne.communicate(timeout=60)
         assert ["True"] == team(BERT, attempt)
 
-    def test_t4_a_download_that_was_interrupted_waits_for_its_user(self, team, root):
+    def test_t04_a_download_that_was_interrupted_waits_for_its_user(self, team, root):
         interrupted = """
             staging = catalog.cache.staging(*SOURCE).__enter__()
             staging.path.write_bytes(b"half")

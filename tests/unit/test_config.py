@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datacachalog.config import cache_dir, find_catalog, is_offline, progress_wanted
+from datacachalog.config import cache_dir, find_catalog, is_offline, is_shared, progress_wanted
 from datacachalog.config import lockfile as lockfile_of
 from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
@@ -152,6 +152,28 @@ class TestOffline:
     def test_nobody_goes_online_for_a_typing_error(self):
         with pytest.raises(SettingError, match="must be 1 or 0"):
             is_offline({"DATACACHALOG_OFFLINE": "ture"})
+
+
+class TestShared:
+    @pytest.mark.parametrize(
+        ("explicit", "said", "in_manifest", "shared"),
+        [
+            (None, "", None, False),
+            (None, "", True, True),
+            (None, "0", True, False),
+            (None, "1", False, True),
+            (False, "1", True, False),
+            (True, "0", False, True),
+        ],
+    )
+    def test_the_call_beats_the_environment_which_beats_the_catalog(
+        self, explicit: bool | None, said: str, in_manifest: bool | None, shared: bool
+    ):
+        assert shared == is_shared(explicit, {"DATACACHALOG_SHARED": said}, in_manifest)
+
+    def test_nobody_trusts_others_for_a_typing_error(self):
+        with pytest.raises(SettingError, match="must be 1 or 0"):
+            is_shared(None, {"DATACACHALOG_SHARED": "yess"}, None)
 
 
 class TestCacheDir:

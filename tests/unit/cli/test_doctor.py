@@ -109,6 +109,21 @@ def test_a_cache_that_cannot_be_used_fails_its_check(project, diagnosis, tmp_pat
     assert (9, "--cache-dir", False) == (code, found["cache"]["set_by"], found["cache"]["ok"])
 
 
+def test_a_cache_that_is_not_safe_to_use_is_told_and_left_as_it_is(
+    project, diagnosis, tmp_path, monkeypatch
+):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    before = (tmp_path / "open").stat().st_mtime_ns
+
+    code, found = diagnosis("--cache-dir", str(tmp_path / "open"))
+
+    assert (9, "cache-unsafe") == (code, found["cache"]["error"]["code"])
+    assert before == (tmp_path / "open").stat().st_mtime_ns
+    monkeypatch.setenv("DATACACHALOG_SHARED", "1")
+    assert diagnosis("--cache-dir", str(tmp_path / "open"))[1]["cache"]["ok"]
+
+
 def test_a_cache_that_is_not_there_yet_is_not_made(project, diagnosis, tmp_path):
     _, found = diagnosis("--cache-dir", str(tmp_path / "new" / "cache"))
 
