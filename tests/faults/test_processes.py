@@ -206,16 +206,16 @@ def test_f37_one_that_is_killed_with_the_lock_holds_nobody_off(local, holder):
 def test_f42_a_clock_that_was_a_year_off_keeps_nothing_fresh_for_ever(
     local, monkeypatch, years, freshness
 ):
+    off = timedelta(days=365 * years)
+    monkeypatch.setattr("datacachalog.bootstrap._now", lambda: datetime.now(UTC) + off)
     local.change(1)
     catalog = Catalog(
         [Dataset("customers", local.source, freshness=freshness)], cache_dir=local.cache_dir
     )
-    wrong = datetime.now(UTC) + timedelta(days=365 * years)
-    catalog._fetching._clock = lambda: wrong
     catalog.fetch("customers")
 
     local.change(2)
-    catalog._fetching._clock = lambda: datetime.now(UTC)
+    off = timedelta(0)
 
     assert 2 == seed_of(catalog.fetch("customers").read_bytes())
     assert Outcome.UNCHANGED is catalog.obtain("customers", refresh=True).outcome
