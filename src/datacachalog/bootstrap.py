@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from datacachalog import config
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.lockfile import LockfileOnDisk
 from datacachalog.adapters.storage.registry import ENTRY_POINTS, StorageSettings, storage_of
 from datacachalog.adapters.view import DirectoryView
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.durability import Durability
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
     from datacachalog.manifest import Manifest
@@ -47,6 +49,7 @@ class _Recipe:
     bounds: Bounds
     layers: Sequence[Path]
     shared: bool
+    durability: Durability
     storage: StoragePort | None = None
     cache: CachePort | None = None
     view: Path | None = None
@@ -68,8 +71,9 @@ class Catalog(CoreCatalog):
     start at the current folder. `max_size` is what the cache may take, in bytes or as `20GB`, and
     `min_free` what its disk keeps free, as `5%` or a size. `cache_layers` are the folders of other
     caches, which are only read. `cache_shared` says that others may write to the cache, and are
-    trusted; without it, `DATACACHALOG_SHARED` does. `view` is a folder that is to have a link to
-    the current copy of each dataset.
+    trusted; `durability` is what the cache does about power cuts: `lazy`, `strict` or `none`.
+    Without them, `DATACACHALOG_SHARED` and `DATACACHALOG_DURABILITY` say it. `view` is a folder
+    that is to have a link to the current copy of each dataset.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -78,12 +82,12 @@ class Catalog(CoreCatalog):
 
     Raises:
         DatasetNameError: two datasets have one name, or one link in the view.
-        SettingError: `view` is the cache folder, or in it; a variable makes no sense.
+        SettingError: `view` is the cache folder, or in it, or a variable makes no sense.
         UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
-        ValueError: `max_size` or `min_free` is no size.
+        ValueError: `max_size` or `min_free` is no size, or `durability` no policy.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings of catalog.yaml, all by name
         self,
         datasets: Iterable[Dataset],
         *,
@@ -94,10 +98,10 @@ class Catalog(CoreCatalog):
         min_free: int | str = "5%",
         cache_layers: Iterable[str | os.PathLike[str]] = (),
         cache_shared: bool | None = None,
+        durability: str | None = None,
         view: str | os.PathLike[str] | None = None,
     ) -> None:
-        here = Path.cwd()
-        found = [dataset.starting_at(here) for dataset in datasets]
+        found = [dataset.starting_at(Path.cwd()) for dataset in datasets]
         for source in (dataset.source for dataset in found if storage is None):
             if not serves(source.scheme):
                 raise UnsupportedSchemeError(str(source), "built in: file://, s3://")
@@ -107,6 +111,7 @@ class Catalog(CoreCatalog):
             _bounds(max_size, min_free),
             [Path(layer).absolute() for layer in cache_layers],
             config.is_shared(cache_shared, os.environ, None),
+            config.durability(durability, os.environ, None),
             storage=storage,
             cache=cache,
             view=config.view_dir(view, os.environ),
@@ -156,6 +161,7 @@ class Catalog(CoreCatalog):
             declared.bounds,
             declared.layers,
             config.is_shared(None, os.environ, declared.shared),
+            config.durability(None, os.environ, declared.durability),
             view=declared.view,
             options=declared.storage,
             file=declared.file,
@@ -179,17 +185,17 @@ class Catalog(CoreCatalog):
 
 
 def _bounds(max_size: int | str | None, min_free: int | str) -> Bounds:
-    most = None if max_size is None else parse_bytes(str(max_size))
-    return Bounds(most, MinFree.parse(str(min_free)))
+    max_bytes = None if max_size is None else parse_bytes(str(max_size))
+    return Bounds(max_bytes, MinFree.parse(str(min_free)))
 
 
 def _cache_of(recipe: _Recipe) -> CachePort:
-    folder, shared = recipe.cache_dir, recipe.shared
+    folder, settling, shared = recipe.cache_dir, Settling(recipe.durability), recipe.shared
     if not recipe.layers:
-        return DirectoryCache(folder, shared=shared)
+        return DirectoryCache(folder, settling, shared=shared)
     # By name: few have layers, and every command would pay for it.
     module = importlib.import_module("datacachalog.adapters.cache.layered")
-    return cast("CachePort", module.LayeredCache(folder, recipe.layers, shared=shared))
+    return cast("CachePort", module.LayeredCache(folder, recipe.layers, settling, shared=shared))
 
 
 def serves(scheme: str) -> bool:

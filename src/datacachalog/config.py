@@ -2,6 +2,7 @@
 
 - `DATACACHALOG_CATALOG`: the catalog file, or the folder that holds it.
 - `DATACACHALOG_CACHE_DIR`: the folder that keeps fetched files.
+- `DATACACHALOG_DURABILITY`: `lazy`, `strict` or `none`, what the cache does about power cuts.
 - `DATACACHALOG_PROGRESS`: `0` never shows progress, `1` always does.
 - `DATACACHALOG_SHARED`: `1` uses a cache that others may write to, and lets the group do so.
 - `DATACACHALOG_OFFLINE`: `1` asks no store that is reached by a network.
@@ -24,6 +25,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datacachalog.domain.durability import Durability
 from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 if TYPE_CHECKING:
@@ -131,6 +133,27 @@ def cache_dir(
     except RuntimeError:  # as in a container whose user has no entry in /etc/passwd
         raise CachePermissionError("~", "the home folder of this user is not known") from None
     return found
+
+
+def durability(
+    explicit: str | None, environ: Mapping[str, str], declared: Durability | None
+) -> Durability:
+    """What the cache does about power cuts.
+
+    As the call says, `DATACACHALOG_DURABILITY`, or catalog.yaml (`declared`), in this order.
+
+    Raises:
+        SettingError: the environment names no policy.
+        ValueError: the call names none.
+    """
+    if explicit is not None:
+        return Durability.parse(explicit)
+    if named := environ.get("DATACACHALOG_DURABILITY", "").strip().lower():
+        try:
+            return Durability.parse(named)
+        except ValueError as error:
+            raise SettingError("DATACACHALOG_DURABILITY", str(error)) from None
+    return declared or Durability.LAZY
 
 
 def view_dir(explicit: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path | None:

@@ -46,14 +46,17 @@ static int below(const char *path) {
     return length && !strncmp(path, root, length);
 }
 
-static int fd_below(int fd) {
-    char link[64], path[PATH_MAX];
+/* The name of what is open, for the log. */
+static const char *name_of(int fd) {
+    static __thread char path[PATH_MAX];
+    char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
-    if (length < 0) return 0;
-    path[length] = 0;
-    return below(path);
+    path[length < 0 ? 0 : length] = 0;
+    return path;
 }
+
+static int fd_below(int fd) { return below(name_of(fd)); }
 
 static int at_below(int fd, const char *path) {
     return path && path[0] == '/' ? below(path) : fd != AT_FDCWD && fd_below(fd);
@@ -171,7 +174,7 @@ int ftruncate64(int fd, off64_t length) {
 
 int fsync(int fd) {
     REAL(fsync);
-    MAYBE_FAIL(kind != NONE && fd_below(fd), "fsync", "")
+    MAYBE_FAIL(kind != NONE && fd_below(fd), "fsync", name_of(fd))
     return real(fd);
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,3 +96,24 @@ def leftovers(cache_dir: Path) -> list[Path]:
         path for path in (home / "pins").glob("*") if owner_is_gone(path.name.removeprefix("."))
     ]
     return [*(home / "partial").glob("*"), *(home / "trash").glob("*"), *of_the_dead]
+
+
+def lose_the_end(path: Path) -> None:
+    """Has the last 4 KiB of a file be zeros, as if they had not reached the disk before its name.
+
+    Its size and its time are as they were.
+    """
+    status = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(-4096, os.SEEK_END)
+        file.write(bytes(4096))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def start_anew(cache_dir: Path) -> None:
+    """Has every entry of a cache be of another boot than the present one."""
+    for record in (cache_dir / "v1" / "objects").glob("*/*/.entry.json"):
+        written = record.read_text()
+        found = json.loads(written)
+        record.write_text(written.replace(json.dumps(found["boot"]), '"of yesterday"'))

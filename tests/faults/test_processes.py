@@ -14,7 +14,7 @@ import pytest
 from datacachalog import Catalog, Dataset, Outcome
 from datacachalog.application import fetching
 from datacachalog.testing.payloads import payload, seed_of
-from tests.faults.support import SMALL, TWO_PARTS, assert_sound, leftovers
+from tests.faults.support import SMALL, TWO_PARTS, assert_sound, leftovers, lose_the_end
 from tests.integration.support import MIB, killed, output, started, wait_until
 from tests.servers.exchange import Script
 from tests.unit.adapters.other_processes import on_a_full_disk
@@ -59,15 +59,9 @@ def holder(local) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("repair", [False, True])
 def test_f05_a_file_whose_end_was_lost_with_the_power_is_found_by_reading_it(local, repair):
-    """A fetch looks at its size and time, which are right, and does not see it."""
     local.change(1)
     path = local.catalog().fetch("customers")
-    status = path.stat()
-    path.chmod(0o644)
-    with path.open("r+b") as file:
-        file.seek(-4096, os.SEEK_END)
-        file.write(bytes(4096))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    lose_the_end(path)
 
     (found,) = local.catalog().verify(repair=repair)
 

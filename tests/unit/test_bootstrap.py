@@ -33,6 +33,7 @@ from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.memory import MemoryCache
 from datacachalog.adapters.storage import registry
 from datacachalog.adapters.storage.memory import MemoryStorage
+from datacachalog.domain.durability import Durability
 
 HEAVY = {"boto3", "botocore", "obstore", "pyarrow", "duckdb", "pydantic", "rich", "typer"}
 LAZY = {"yaml", "platformdirs", "shutil", "importlib.metadata", "datacachalog.manifest"}
@@ -56,6 +57,11 @@ datasets:
 def cache_root(catalog):
     assert isinstance(catalog.cache, DirectoryCache)
     return catalog.cache.root
+
+
+def durability_of(catalog):
+    assert isinstance(catalog.cache, DirectoryCache)
+    return catalog.cache.settling.durability
 
 
 @pytest.fixture
@@ -110,6 +116,18 @@ class TestFromDatasets:
 
     def test_a_relative_cache_starts_at_the_current_folder(self, elsewhere):
         assert elsewhere / "kept" == cache_root(Catalog([], cache_dir=Path("kept")))
+
+    @pytest.mark.parametrize("layers", [[], ["layer"]])
+    def test_its_durability_is_the_calls_or_the_environments(self, monkeypatch, layers):
+        monkeypatch.setenv("DATACACHALOG_DURABILITY", "none")
+
+        found = [
+            Catalog([], cache_layers=layers),
+            Catalog([], cache_layers=layers, durability="strict"),
+        ]
+
+        assert [Durability.NONE, Durability.STRICT] == [durability_of(each) for each in found]
+        assert Durability.STRICT is durability_of(travelled(found[1]))
 
     def test_nothing_is_made_before_it_is_used(self, tmp_path):
         catalog = Catalog([Dataset("a", "s3://lake/a.csv")], cache_dir=tmp_path / "cache")
@@ -218,6 +236,18 @@ class TestOpen:
         catalog = Catalog.open(project, cache_dir=call)
 
         assert project.parent / expected == cache_root(catalog)
+
+    def test_the_durability_is_the_environments_or_the_files(self, project, monkeypatch):
+        text = (project / "catalog.yaml").read_text()
+        (project / "catalog.yaml").write_text(
+            text.replace("cache:\n", "cache:\n  durability: none\n")
+        )
+
+        of_the_file = Catalog.open(project)
+        monkeypatch.setenv("DATACACHALOG_DURABILITY", "strict")
+
+        assert Durability.NONE is durability_of(of_the_file)
+        assert Durability.STRICT is durability_of(Catalog.open(project))
 
     def test_options_of_the_storage_section_reach_the_adapter(self, project):
         catalog = Catalog.open(project)

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from datacachalog.config import cache_dir, find_catalog, is_offline, is_shared, progress_wanted
+from datacachalog.config import (
+    cache_dir,
+    durability,
+    find_catalog,
+    is_offline,
+    is_shared,
+    progress_wanted,
+)
 from datacachalog.config import lockfile as lockfile_of
+from datacachalog.domain.durability import Durability
 from datacachalog.domain.errors import CachePermissionError, CatalogNotFoundError, SettingError
 
 
@@ -228,6 +236,35 @@ class TestCacheDir:
 
         problem = "the cache at '~' cannot be used: the home folder of this user is not known"
         assert problem == str(caught.value)
+
+
+class TestDurability:
+    @pytest.mark.parametrize(
+        ("call", "environ", "in_file", "expected"),
+        [
+            (None, "", None, "lazy"),
+            (None, "", "strict", "strict"),
+            (None, "none", "strict", "none"),
+            (None, " Strict ", None, "strict"),
+            ("lazy", "none", "strict", "lazy"),
+        ],
+    )
+    def test_it_is_the_calls_or_the_environments_or_the_files(
+        self, call: str | None, environ: str, in_file: str | None, expected: str
+    ):
+        declared = None if in_file is None else Durability(in_file)
+
+        found = durability(call, {"DATACACHALOG_DURABILITY": environ}, declared)
+
+        assert Durability(expected) is found
+
+    def test_a_variable_that_makes_no_sense_is_an_error(self):
+        with pytest.raises(SettingError, match="DATACACHALOG_DURABILITY must be lazy, strict"):
+            durability(None, {"DATACACHALOG_DURABILITY": "fsync"}, None)
+
+    def test_so_is_a_call(self):
+        with pytest.raises(ValueError, match="must be lazy, strict or none, not 'fsync'"):
+            durability("fsync", {}, None)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from datacachalog.domain.checksum import LENGTHS
 from datacachalog.domain.dataset import ON_UNREACHABLE, name_problem
+from datacachalog.domain.durability import Durability
 from datacachalog.domain.storage_options import (
     ADDRESSING_STYLES,
     StorageOptions,
@@ -253,6 +254,12 @@ _CACHE: Final = Section(
             "file, ~ is your home.",
             values.folder,
             {**_TEXT, "not": {"pattern": "://"}},
+        ),
+        "durability": Key(
+            "What the cache does about power cuts: lazy, which is the default, reads a copy once "
+            "after the machine was started anew; strict syncs it to the disk; none trusts it.",
+            values.durability,
+            {"anyOf": [{"enum": list(Durability)}, {"type": "string", "pattern": r"\$\{"}]},
         ),
         "layers": Key(
             "Folders of other caches, which are only read: what they hold is not fetched again.",

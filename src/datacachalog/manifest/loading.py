@@ -24,6 +24,7 @@ from datacachalog.manifest.values import Place
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from datacachalog.domain.durability import Durability
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
 
@@ -35,8 +36,9 @@ class Manifest:
     `file` and `root`, its folder, are absolute; so are the sources of `datasets`, which are in
     the order of the file. `cache_dir` is absolute too, and None where the file names none.
     `storage` has the options by URI prefix, `bounds` how much the cache may take,
-    `layers` the absolute folders of caches below it, `shared` whether others may write to it (None
-    where the file does not say), `sources` the sources of datasets by name, as
+    `layers` the absolute folders of caches below it, `shared` whether others may write to it and
+    `durability` what it does about power cuts, both None where the file does not say so, `sources`
+    the sources of datasets by name, as
     they stand in the file: relative ones are. `view` is absolute and inside of `root`, if there is
     one.
     """
@@ -51,6 +53,7 @@ class Manifest:
     sources: Mapping[str, Uri]
     view: Path | None = None
     shared: bool | None = None
+    durability: Durability | None = None
 
 
 def _anything(_scheme: str) -> bool:
@@ -145,4 +148,5 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         {dataset.name: dataset.source for dataset in datasets},
         Path(normpath(root / view)) if view else None,
         cache.get("shared"),
+        cache.get("durability"),
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.dataset import ON_UNREACHABLE, source_problem
+from datacachalog.domain.durability import Durability
 from datacachalog.domain.errors import InvalidUriError
 from datacachalog.domain.freshness import Freshness
 from datacachalog.domain.sizes import MinFree, parse_bytes
@@ -182,6 +183,11 @@ def checksum(node: Node, place: Place) -> Checksum | None:
     except ValueError as error:
         place.wrong(node.line, str(error))
         return None
+
+
+def durability(node: Node, place: Place) -> Durability | None:
+    """What the cache does about power cuts."""
+    return _parsed(Durability.parse, node, place)
 
 
 def max_size(node: Node, place: Place) -> int | None:

@@ -52,7 +52,10 @@ UNKNOWN = [
     ),
     (
         "cache: {folder: x}",
-        f"2: unknown key 'folder' in 'cache'; {OTHERS} dir, layers, shared, max_size, min_free",
+        (
+            f"2: unknown key 'folder' in 'cache'; {OTHERS} dir, durability, layers, shared, "
+            "max_size, min_free"
+        ),
     ),
     (
         "defaults: {fresh: 1m}",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datacachalog.domain.durability import Durability
 from datacachalog.domain.housekeeping import Bounds
 from datacachalog.domain.sizes import MinFree
 from datacachalog.domain.storage_options import StorageOptions
@@ -419,6 +420,28 @@ def test_bounds_may_come_from_variables():
 
     assert 5 * 2**20 == declared(text.replace("$SHARE", "1KB"), SIZE="5MiB").bounds.max_bytes
     assert 10**9 == declared(text.replace("$SHARE", "'${SHARE}'"), SHARE="1%").bounds.max_bytes
+
+
+@pytest.mark.parametrize("written", ["lazy", "strict", "none", "'${DURABILITY:-none}'"])
+def test_a_cache_has_a_durability(written: str):
+    expected = Durability.STRICT if "$" in written else Durability(written)
+
+    found = declared(f"version: 1\ncache: {{durability: {written}}}", DURABILITY="strict")
+
+    assert expected is found.durability
+
+
+def test_a_cache_may_leave_its_durability_to_the_environment():
+    assert None is declared("version: 1\ncache: {durability: '${UNSET:-}'}").durability
+
+
+@pytest.mark.parametrize("written", ["always", "true", "[lazy]", "STRICT"])
+def test_a_durability_is_one_of_three(written: str):
+    (problem,) = mistakes(f"version: 1\ncache: {{durability: {written}}}")
+
+    assert problem.startswith(
+        "catalog.yaml:2: 'durability' in 'cache' must be lazy, strict or none, not '"
+    )
 
 
 @pytest.mark.parametrize("written", ["much", "-1", "5%", "[1GB]", "{a: 1}", "1XB", "1e9"])

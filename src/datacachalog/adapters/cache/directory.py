@@ -39,13 +39,14 @@ from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.pins import Pins
 from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
+from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
 from datacachalog.adapters.disk import cache_errors, remove_tree, space_at, write_new
 from datacachalog.domain.keys import local_name, source_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
@@ -64,15 +65,22 @@ _HELD_S = 600.0
 class DirectoryCache:
     """A cache in a folder of its own, which several processes may share."""
 
-    def __init__(self, root: Path, *, shared: bool = False, is_layer: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        settling: Settling | None = None,
+        *,
+        shared: bool = False,
+        is_layer: bool = False,
+    ) -> None:
         """Keeps a cache in `root`, which may belong to others if it is `shared`, or a layer."""
         self.root, self._access = root, Access(root, shared, is_layer)
-        self._is_safe = False
+        self.settling, self._is_safe = settling or Settling(), False
         home = root / "v1"
         self.objects, self.refs = home / "objects", home / "refs"
         self.partial, self.locks, self.trash = home / "partial", home / "locks", home / "trash"
         self._servers = home / "servers"
-        self._entries = EntryFolders(self.objects, self.trash, shared)
+        self._entries = EntryFolders(self.objects, self.trash, self.settling, shared)
         self._pins = Pins(home / "pins", self.prepare, shared=shared)
         self._partials = Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
@@ -135,15 +143,20 @@ class DirectoryCache:
         return self._entries.load(key, revision, checked_at)
 
     def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
-        for entry in self._entries_of(self.place(identity, uri).key):
-            if entry.identity == identity and entry.info.version == version:
-                return entry
-        return None
+        return self._first(identity, uri, lambda entry: entry.info.version == version)
 
     def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:
-        for entry in self._entries_of(self.place(identity, uri).key):
-            if entry.identity == identity and entry.digest == digest:
-                return entry
+        return self._first(identity, uri, lambda entry: entry.digest == digest)
+
+    def _first(
+        self, identity: str, uri: Uri, is_wanted: Callable[[CacheEntry], bool]
+    ) -> CacheEntry | None:
+        key = self.place(identity, uri).key
+        for entry in self._entries_of(key):
+            if entry.identity == identity and is_wanted(entry):
+                found = self._entries.load(key, entry.revision_id, entry.checked_at)
+                if found is not None:
+                    return found
         return None
 
     def staging(self, identity: str, uri: Uri) -> DirectoryStaging:
@@ -216,7 +229,9 @@ class DirectoryCache:
         try:
             write_new(fresh, text, shared=self._access.shared)
             os.utime(fresh, ns=(at_ns, at_ns))
+            self.settling.sync(fresh)
             os.replace(fresh, ref)  # noqa: PTH105 - strings, as above
+            self.settling.sync(str(self.refs))
         except OSError:
             Path(fresh).unlink(missing_ok=True)
             raise
@@ -249,8 +264,12 @@ class DirectoryCache:
 
     def _entries_of(self, key: str) -> Iterator[CacheEntry]:
         for entry in self._entries.of_source(key):
-            now = self.current(entry.identity, entry.info.uri)
-            yield now if now is not None and now.revision_id == entry.revision_id else entry
+            ref = self.place(entry.identity, entry.info.uri).ref
+            if read_ref(ref, entry.identity) == entry.revision_id:
+                with contextlib.suppress(OSError):  # forgotten meanwhile
+                    at_ns = os.stat(ref).st_mtime_ns  # noqa: PTH116 - a string, as above
+                    entry = replace(entry, checked_at=from_ns(at_ns))  # noqa: PLW2901
+            yield entry
 
     def hold(self, entry: CacheEntry) -> bool:
         key = (os.getpid(), entry.revision_id)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.owners import owned_name
-from datacachalog.adapters.cache.records import NOTHING_THERE, read_record
+from datacachalog.adapters.cache.records import NOTHING_THERE, RECORD, read_record
+from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.digest import blake3_in, opened
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-RECORD = ".entry.json"
-"""The name of an entry's record, beside its file; `local_name` never gives it to a file."""
+    from datacachalog.adapters.cache.records import Record
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -33,40 +33,51 @@ class EntryFolders:
 
     objects: Path
     trash: Path
+    settling: Settling = field(default_factory=Settling)
     shared: bool = False
     """Whether a group may write to what is made here."""
 
     def of_source(self, key: str) -> Iterator[CacheEntry]:
-        """Every readable entry of one source."""
+        """Every readable entry of one source, whether its bytes have outlived a power cut or not.
+
+        Who hands one out asks `load` first.
+        """
         try:
             revisions = names_in(self.objects / key)
         except OSError:
             return
         for revision in revisions:
-            entry = self.load(key, revision)
-            if entry is not None:
-                yield entry
+            with contextlib.suppress(OSError):
+                if (entry := self.examine(key, revision)) is not None:
+                    yield entry
 
-    def load(
-        self, key: str, revision: str, checked_at: datetime | None = None
-    ) -> CacheEntry | None:
+    def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
         """The entry in one revision's folder; None where anything about it is odd.
 
-        Without `checked_at`, it was last confirmed by the request that brought it.
+        Its bytes are read where they were written before the machine was started anew.
         """
         try:
-            return self.examine(key, revision, checked_at)
+            found = self._read(key, revision, checked_at)
+            return found[0] if found is not None and self.settling.trusts(*found) else None
         except OSError:
             return None
 
     def examine(
         self, key: str, revision: str, checked_at: datetime | None = None
     ) -> CacheEntry | None:
-        """What `load` gives, for who removes what is damaged.
+        """What `load` gives, for who removes what is damaged; its bytes are not read.
+
+        Without `checked_at`, it was last confirmed by the request that brought it.
 
         Raises:
             OSError: the system failed to read it, so there may be nothing wrong with it.
         """
+        found = self._read(key, revision, checked_at)
+        return None if found is None else found[0]
+
+    def _read(
+        self, key: str, revision: str, checked_at: datetime | None
+    ) -> tuple[CacheEntry, Record] | None:
         folder = f"{self.objects}/{key}"
         if not (is_folder(folder) and is_folder(f"{folder}/{revision}")):
             return None  # a link leads out of the cache
@@ -86,7 +97,7 @@ class EntryFolders:
             checked_at=checked_at or record.checked_at,
             checksum=record.checksum,
         )
-        return entry if _is_as_published(entry) else None
+        return (entry, record) if _is_as_published(entry) else None
 
     def remove_damaged(self, key: str, file_name: str) -> Iterator[Path]:
         """Discards the entries of one source that are not as published; where their files were.
@@ -98,8 +109,9 @@ class EntryFolders:
             folder = self.objects / key / revision
             with known(folder) as seen:
                 entry = self.examine(key, revision)
-                is_good = entry is not None and is_whole(entry)
-                if not is_good and self.discard(folder, seen):
+                if entry is not None and is_whole(entry):
+                    self.settling.settle(entry)
+                elif self.discard(folder, seen):
                     yield folder / file_name
 
     def discard(self, folder: Path, seen: int | None) -> bool:

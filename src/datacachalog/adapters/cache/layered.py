@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from datacachalog.adapters.cache.settling import Settling
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
 
@@ -33,11 +34,21 @@ class LayeredCache(DirectoryCache):
     there, such as a disk that is not mounted, has nothing.
     """
 
-    def __init__(self, root: Path, layers: Sequence[Path], *, shared: bool = False) -> None:
-        super().__init__(root, shared=shared)
+    def __init__(
+        self,
+        root: Path,
+        layers: Sequence[Path],
+        settling: Settling | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
+        super().__init__(root, settling, shared=shared)
         # A ref may be of a layer's entry, or say that none is to be served.
         self._keeping = replace(self._keeping, lost_refs_go=False)
-        self._layers = tuple(DirectoryCache(one, shared=shared, is_layer=True) for one in layers)
+        self._layers = tuple(
+            DirectoryCache(one, self.settling.reading(), shared=shared, is_layer=True)
+            for one in layers
+        )
 
     def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
         found = super().load(key, revision, checked_at)

@@ -19,6 +19,10 @@ from datacachalog.domain.objects import ObjectInfo
 from datacachalog.domain.uri import Uri
 
 FORMAT = 1
+RECORD = ".entry.json"
+"""The name of an entry's record, beside its file; `local_name` never gives it to a file."""
+SETTLED = b"\n"
+"""What a record ends in whose entry's bytes are on the disk, see `settling`."""
 NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 """What the system says where there is no file, but a link, a folder or a pipe perhaps."""
 _MAX_BYTES = 64 << 10
@@ -39,9 +43,16 @@ class Record:
     mtime_ns: int
     checked_at: datetime
     checksum: Checksum | None = None
+    boot: str | None = None
+    """The boot of the machine that it was written in; None where that is not known."""
+    is_settled: bool = False
+    """Whether the file's bytes are on the disk, so that they outlive a power cut."""
 
     def to_json(self) -> str:
         """The record as text, one key a line, for people who look."""
+        return self._keys_as_json() + (SETTLED.decode() if self.is_settled else "")
+
+    def _keys_as_json(self) -> str:
         info = self.info
         uri = info.uri.without_secrets()
         modified = None if info.last_modified is None else info.last_modified.isoformat()
@@ -59,6 +70,7 @@ class Record:
                 "last_modified": modified,
                 "checked_at": self.checked_at.isoformat(),
                 "checksum": None if self.checksum is None else str(self.checksum),
+                **({} if self.boot is None else {"boot": self.boot}),
             },
             separators=(",\n ", ": "),  # `indent` would leave json's fast encoder
         )
@@ -70,11 +82,17 @@ def read_record(path: str) -> Record | None:
     Raises:
         OSError: it cannot be told, as it could not be read.
     """
-    match _read_object(path):
+    data = _read(path)
+    value = {"boot": None, **(_parsed(data) or {})}  # older records say none
+    return _record_in(value, is_settled=data.endswith(SETTLED))
+
+
+def _record_in(value: dict[str, Any], *, is_settled: bool) -> Record | None:
+    match value:
         case {
             "format": 1,
             "identity": str(identity),
-            "uri": [str(scheme), str(authority), str(path_in_store)],
+            "uri": [str(), str(), str()] as parts,
             "file": str(file_name),
             "size_bytes": int(size_bytes),
             "mtime_ns": int(mtime_ns),
@@ -84,20 +102,26 @@ def read_record(path: str) -> Record | None:
             "last_modified": str() | None as modified,
             "checked_at": str(checked),
             "checksum": str() | None as declared,
+            "boot": str() | None as boot,
         }:
             pass
         case _:
             return None
-    if file_name in {"", ".", ".."} or not {"/", "\0"}.isdisjoint(file_name):
-        return None
-    uri = Uri(scheme, authority, path_in_store)
     try:
+        _refuse_odd(file_name)
         when = None if modified is None else _aware(modified)
-        info = ObjectInfo(uri, size_bytes, etag, version, when, digest=digest)
+        info = ObjectInfo(Uri(*parts), size_bytes, etag, version, when, digest=digest)
         checksum = None if declared is None else Checksum.parse(declared)
-        return Record(identity, file_name, info, digest, mtime_ns, _aware(checked), checksum)
+        return Record(
+            identity, file_name, info, digest, mtime_ns, _aware(checked), checksum, boot, is_settled
+        )
     except ValueError:
         return None
+
+
+def _refuse_odd(file_name: str) -> None:
+    if file_name in {"", ".", ".."} or not {"/", "\0"}.isdisjoint(file_name):
+        raise ValueError("it may be elsewhere")
 
 
 def _aware(text: str) -> datetime:
@@ -115,7 +139,7 @@ def ref_json(identity: str, revision_id: str) -> str:
 def read_ref(path: str, identity: str) -> str | None:
     """The revision id that the ref at `path` names, if it is one of this source."""
     try:
-        found_there = _read_object(path)
+        found_there = _parsed(_read(path))
     except OSError:
         return None
     match found_there:
@@ -126,19 +150,24 @@ def read_ref(path: str, identity: str) -> str | None:
             return None
 
 
-def _read_object(path: str) -> dict[str, Any] | None:
+def _read(path: str) -> bytes:
+    """The bytes of a small file; none where there is no file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            data = os.read(fd, _MAX_BYTES + 1)
+            return os.read(fd, _MAX_BYTES + 1)
         finally:
             os.close(fd)
-        value = json.loads(data) if len(data) <= _MAX_BYTES else None
-        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be used: an error
     except OSError as error:
         if error.errno in NOTHING_THERE:
-            return None
+            return b""
         raise
+
+
+def _parsed(data: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(data) if len(data) <= _MAX_BYTES else None
+        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be used: an error
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from datacachalog.adapters.cache.entries import RECORD, is_whole, known
-from datacachalog.adapters.cache.records import Record
+from datacachalog.adapters.cache.entries import is_whole, known
+from datacachalog.adapters.cache.records import RECORD, Record
 from datacachalog.adapters.digest import blake3_of, refuse_other_bytes
 from datacachalog.adapters.disk import (
     cache_errors,
@@ -119,6 +119,7 @@ class DirectoryStaging:
         with cache_errors(self._entries.objects), turn_at_the_disk():
             record = self._seal(info, checked_at, checksum)
             entry = self._rename(record, checked_at)
+            self._entries.settling.sync_way(self._place.folder)
             if current:
                 self._point(entry)
         return entry
@@ -137,11 +138,20 @@ class DirectoryStaging:
         mode = status.st_mode & 0o444 | (0o440 if self._entries.shared else 0)
         os.chmod(self.path, mode)  # noqa: PTH101 - see `Place`
         sealed = replace(info, digest=digest)
-        place, mtime_ns = self._place, status.st_mtime_ns
+        place, settling = self._place, self._entries.settling
         record = Record(
-            place.identity, place.file_name, sealed, digest, mtime_ns, checked_at, checksum
+            place.identity,
+            place.file_name,
+            sealed,
+            digest,
+            status.st_mtime_ns,
+            checked_at,
+            checksum,
+            settling.boot or None,
+            is_settled=settling.is_strict,
         )
         write_new(f"{self._folder}/{RECORD}", record.to_json(), shared=self._entries.shared)
+        settling.sync(str(self.path), f"{self._folder}/{RECORD}", self._folder)
         return record
 
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
@@ -166,10 +176,18 @@ class DirectoryStaging:
                 if entry is None or not is_whole(entry):
                     self._entries.discard(Path(target), seen)  # damaged since it was published
                 elif entry.digest == record.digest:
+                    self._sync(entry)
                     return entry  # another process was first
                 else:  # the store tells the same of other bytes; nobody's path may change for that
                     revision = revision_id_by_bytes(*described)
         raise CacheError(target, "another process keeps damaging it")
+
+    def _sync(self, entry: CacheEntry) -> None:
+        """Does for an entry that another process has published what we do for ours."""
+        settling, folder = self._entries.settling, str(entry.path.parent)
+        if settling.is_strict:
+            settling.sync(str(entry.path), f"{folder}/{RECORD}", folder)
+            settling.settle(entry)
 
     def _is_moved_to(self, target: str) -> bool:
         """Makes this folder the one of a revision, unless there is one."""

@@ -46,6 +46,16 @@ def _garbage(ref):
     ref.write_bytes(b"\0 garbage")
 
 
+def _empty(ref):
+    """As after a power cut."""
+    os.truncate(ref, 0)
+
+
+def _zeros(ref):
+    """As after a power cut, on another file system."""
+    ref.write_bytes(bytes(ref.stat().st_size))
+
+
 def _of_nobody(ref):
     ref.write_text(ref_json(SOURCE[0], "0" * 16))
 
@@ -76,6 +86,8 @@ odd_refs = pytest.mark.parametrize(
     "spoil",
     [
         _garbage,
+        _empty,
+        _zeros,
         _of_nobody,
         _of_another_source,
         _of_the_future_format,

@@ -50,6 +50,18 @@ def test_a_record_is_read_as_it_was_written(read, expected):
     assert expected == read(expected.to_json())
 
 
+@pytest.mark.parametrize("is_settled", [False, True])
+def test_a_record_says_in_which_boot_it_was_written_and_whether_it_is_settled(read, is_settled):
+    expected = replace(record(), boot="1d2c", is_settled=is_settled)
+
+    assert expected == read(expected.to_json())
+
+
+@pytest.mark.parametrize("boot", [[], {}, 1.5, HALF])
+def test_a_record_with_an_odd_boot_is_none(read, boot):
+    assert None is read(json.dumps(json.loads(record().to_json()) | {"boot": boot}))
+
+
 @pytest.mark.parametrize(
     "uri", [Uri.of_path("/data/ü 100%.csv"), Uri("s3", "lake", "a%2Fb?c#d"), Uri("mem", "l", "x")]
 )
