@@ -286,7 +286,7 @@ class CachePort(Protocol):
 
         It counts as used now, exact to ten minutes. No other process's `remove` takes it while
         this one lives: for a day, and as long as it is the latest that this process has of its
-        source.
+        source. A cache that cannot be written to gives the path all the same, without that.
         """
         ...
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can be fetched again.\n"
 
-
+# What is handed out again within this time need not be said again: that is the hot path.
 _HELD_S = 600.0
 
 
