@@ -35,10 +35,13 @@ Clock: TypeAlias = "Callable[[], datetime]"
 
 
 class TransferProgress(Protocol):
-    """Hears how one transfer gets on. Called from several threads; must not raise."""
+    """Hears how one transfer, or the reading of a copy, gets on.
+
+    Called from several threads; must not raise.
+    """
 
     def total(self, size_bytes: int) -> None:
-        """The transfer moves `size_bytes` in all; called before the first byte counts.
+        """`size_bytes` are to move in all; called before the first byte counts.
 
         Called again where it has to begin anew: then nothing has moved yet.
         """
@@ -270,10 +273,13 @@ class CachePort(Protocol):
         """Whether an entry's bytes come to a checksum. They are read where that is not known."""
         ...
 
-    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+    def remove_damaged(
+        self, identity: str, uri: Uri, *, progress: TransferProgress = SILENT
+    ) -> tuple[Path, ...]:
         """Reads every byte of a source's entries, and removes those that are not as published.
 
-        Returns where they were. It takes as long as reading them does.
+        Returns where they were. It takes as long as reading them does: `progress` hears of each
+        byte that was read, and of nothing where there is nothing to read.
         """
         ...
 

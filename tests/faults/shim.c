@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NONE, KILL, TORN, FAIL, FAIL_FROM, SHORT, NO_FLOCK, RENAME_LIES };
+enum { NONE, KILL, TORN, FAIL, FAIL_FROM, SHORT, NO_FLOCK, RENAME_LIES, SLOW_READS };
 
 static char root[PATH_MAX], only[32];
 static int kind = NONE, error_number, log_fd = -1;
@@ -66,7 +66,7 @@ static int at_below(int fd, const char *path) {
 static int turn(const char *operation, const char *path) {
     if (kind == NONE || (only[0] && strcmp(only, operation))) return NONE;
     if ((kind == KILL || kind == TORN) && !strcmp(operation, "open")) return NONE; /* only reads */
-    if (kind == SHORT || kind == NO_FLOCK || kind == RENAME_LIES) return kind;
+    if (kind >= SHORT) return kind;
     long now = atomic_fetch_add(&count, 1) + 1;
     if (log_fd >= 0) dprintf(log_fd, "%s %s\n", operation, path ? path : "");
     if (now == position || (kind == FAIL_FROM && now > position)) {
@@ -119,6 +119,13 @@ PUT(pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, 
     (fd, data, size, at))
 PUT(pwrite64, (int fd, const void *data, size_t size, off64_t at), (fd, data, size, at),
     (fd, data, size, at))
+
+/* A slow disk: 20 ms for each read, whatever its size. */
+ssize_t read(int fd, void *data, size_t size) {
+    REAL(read);
+    if (kind == SLOW_READS && fd_below(fd)) usleep(20000);
+    return real(fd, data, size);
+}
 
 int rename(const char *from, const char *to) {
     REAL(rename);

@@ -31,6 +31,7 @@ class Kind(IntEnum):
     SHORT = 5
     NO_FLOCK = 6
     RENAME_LIES = 7
+    SLOW_READS = 8
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from datacachalog.adapters.cache.records import NOTHING_THERE
 from datacachalog.domain.errors import IntegrityError
+from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
+    from datacachalog.ports import TransferProgress
 
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -29,10 +31,10 @@ _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _BLOCK_BYTES = 256 << 10
 
 
-def blake3_of(path: Path) -> str:
+def blake3_of(path: Path, progress: TransferProgress = SILENT) -> str:
     """The BLAKE3 of a file's bytes, in hexadecimal. A link is not followed: an OSError."""
     with opened(path) as file:
-        return blake3_in(file)
+        return blake3_in(file, progress)
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def opened(path: Path) -> Iterator[FileIO]:
         yield file
 
 
-def blake3_in(file: FileIO) -> str:
+def blake3_in(file: FileIO, progress: TransferProgress = SILENT) -> str:
     """The BLAKE3 of what an open file has from here on.
 
     It is not mapped into memory: who cut it short meanwhile would have the process die. One core
@@ -60,6 +62,7 @@ def blake3_in(file: FileIO) -> str:
     view = memoryview(block)
     while size := file.readinto(block):
         hasher.update(view[:size])
+        progress.advance(size)
     return hasher.hexdigest()
 
 

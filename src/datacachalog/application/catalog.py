@@ -163,16 +163,20 @@ class CoreCatalog(FetchableDatasets):
         return Forecast(tuple(results.values()))
 
     def verify(
-        self, names: Iterable[str] | None = None, *, repair: bool = False
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        repair: bool = False,
+        progress: ProgressPort | None = None,
     ) -> tuple[Verified, ...]:
         """Reads every byte of the cached copies, all without `names`, and removes damaged ones.
 
-        Several at a time. No store is asked, unless `repair` fetches again what was damaged. Only
-        an unknown name raises.
+        Several at a time; `progress` shows the reading. No store is asked, unless `repair` fetches
+        again what was damaged. Only an unknown name raises.
         """
-        wanted = tuple(self[name].name for name in self._all_or(names))
-        mend = (lambda name: self.obtain(name).entry) if repair else None
-        results, _ = for_each(lambda name: self._examining.verify(self[name], mend), wanted)
+        wanted, shown = tuple(self[n].name for n in self._all_or(names)), progress or self._progress
+        mend = (lambda name: self.obtain(name, progress=shown).entry) if repair else None
+        results, _ = for_each(lambda name: self._examining.verify(self[name], mend, shown), wanted)
         return tuple(results[name] for name in wanted)
 
     def gc(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry
-    from datacachalog.ports import CachePort, StoragePort
+    from datacachalog.ports import CachePort, ProgressPort, StoragePort
 
 
 class Examining:
@@ -40,13 +40,19 @@ class Examining:
             state = State.STALE
         return DatasetStatus(name, state, source, entry, remote, None)
 
-    def verify(self, dataset: Dataset, repair: Callable[[str], CacheEntry] | None) -> Verified:
+    def verify(
+        self,
+        dataset: Dataset,
+        repair: Callable[[str], CacheEntry] | None,
+        progress: ProgressPort,
+    ) -> Verified:
         """Reads every byte of the dataset's entries; `repair` brings what was damaged anew."""
         name, source = dataset.name, dataset.source
         damaged: tuple[Path, ...] = ()
         try:
             identity = self._storage.identity(source)
-            damaged = self._cache.remove_damaged(identity, source)
+            with progress.transfer(name) as reading:
+                damaged = self._cache.remove_damaged(identity, source, progress=reading)
             entry = self._cache.current(identity, source)
             if not damaged:
                 found = Integrity.ABSENT if entry is None else Integrity.INTACT

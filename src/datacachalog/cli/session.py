@@ -91,9 +91,10 @@ class Session:
         return cast("DirectoryCache", self.near().cache)
 
     def progress(self) -> AbstractContextManager[ProgressPort]:
-        """What shows transfers: nothing unless standard error is a terminal."""
+        """What shows transfers: nothing unless standard error is a terminal, and people read."""
         is_watched = config.progress_wanted(os.environ, stream_isatty=sys.stderr.isatty())
-        return RichProgress() if is_watched and not self.options.quiet else _silent()
+        is_silent = self.options.quiet or self.as_json
+        return RichProgress() if is_watched and not is_silent else _silent()
 
     def say(self, message: str) -> None:
         """Tells people something that is no data, unless they want quiet, or are a program."""

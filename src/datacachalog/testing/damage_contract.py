@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacachalog.domain.uri import Uri
+from datacachalog.testing.payloads import RecordedTransfer
 from datacachalog.testing.sources import (
     NOON,
     SECOND,
@@ -173,8 +174,23 @@ class DamageContract(CacheFixtures):
         assert {e.path for e in entries} == {entry.path for entry in cache.entries()}
         assert entries[1] == cache.current(*SOURCE)
 
+    def test_progress_hears_of_every_byte_that_is_read(self, cache: CachePort) -> None:
+        _flip_a_bit(publish(cache, b"first").path)
+        publish(cache, b"1" * (3 << 20), at=NOON + SECOND)
+        heard = RecordedTransfer()
+
+        cache.remove_damaged(*SOURCE, progress=heard)
+
+        assert [(3 << 20) + 5] == heard.totals
+        assert heard.totals == [heard.moved_bytes]
+        assert not heard.moved_before_total
+
     def test_nothing_is_damaged_where_nothing_is(self, cache: CachePort) -> None:
-        assert () == cache.remove_damaged(*SOURCE)
+        heard = RecordedTransfer()
+
+        assert () == cache.remove_damaged(*SOURCE, progress=heard)
+
+        assert [] == heard.totals
 
     def test_the_damage_of_other_sources_is_left_to_them(self, cache: CachePort) -> None:
         path = publish(cache, b"first", into=source(Uri("s3", "lake", "b"))).path

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from datacachalog import DatasetNotFoundError, Integrity, StorageUnavailableError
-from tests.unit.application.world import ORDERS, SECOND
+from tests.unit.application.world import ORDERS, SECOND, RecordedProgress
 
 
 def flip_a_bit(path):
@@ -86,6 +86,22 @@ def test_older_copies_are_read_too(catalog, storage, clock):
     (found,) = catalog.verify()
 
     assert ((old,), True) == (found.damaged, new.exists())
+
+
+def test_the_reading_of_each_copy_is_shown_and_so_is_its_repair(catalog, storage, clock):
+    storage.put(ORDERS, b"a first")
+    catalog.fetch("orders")
+    storage.put(ORDERS, b"second")
+    clock.go_on(SECOND)
+    flip_a_bit(catalog.fetch("orders"))
+    progress = RecordedProgress()
+
+    catalog.verify(repair=True, progress=progress)
+
+    (reading, repair) = progress.transfers
+    assert ("orders", [13], 13) == (reading[0], reading[1].totals, reading[1].moved_bytes)
+    assert ("orders", [6], 6) == (repair[0], repair[1].totals, repair[1].moved_bytes)
+    assert ["orders", "orders"] == progress.ended
 
 
 def test_an_unknown_name_is_an_error(catalog):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.shim import Fault, Kind, environment
 from tests.unit.cli.support import CATALOG, interrupted, ran, ran_on_terminal
 
 MIB = 1 << 20
@@ -188,6 +189,32 @@ def test_the_path_is_the_last_thing_on_a_terminal(slow):
     shown = ran_on_terminal(["fetch", "big"]).stderr
 
     assert shown.removesuffix("\n").rpartition("\x1b[2K")[2].endswith("/big.bin")
+
+
+@pytest.fixture
+def slow_disk(slow, tmp_path):
+    """An environment whose disk is slow, and on it the copy of `big`."""
+    slow.pause_s = 0
+    ran("fetch", "big")
+    return environment(Fault(str(tmp_path / "cache"), Kind.SLOW_READS))
+
+
+def test_a_terminal_sees_how_far_the_reading_of_a_copy_has_got(slow_disk):
+    code, stdout, shown = ran_on_terminal(
+        ["verify", "big"], stdout_is_terminal=False, environ=slow_disk
+    )
+
+    assert (0, "big\tintact\t25165824\n") == (code, stdout)
+    assert "big " in shown
+    assert "/24.0 MiB" in shown
+    assert shown.rstrip().endswith("\x1b[2K"), "the line is not erased"
+
+
+@pytest.mark.parametrize("options", [["--quiet", "verify", "big"], ["verify", "big", "--json"]])
+def test_a_reading_is_not_shown_to_who_is_quiet_or_a_program(slow_disk, options):
+    shown = ran_on_terminal(options, stdout_is_terminal=False, environ=slow_disk).stderr
+
+    assert "" == shown
 
 
 @pytest.mark.parametrize("options", [["--quiet", "fetch", "big"], ["fetch", "big"]])

@@ -44,6 +44,7 @@ from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
 from datacachalog.adapters.disk import cache_errors, remove_tree, space_at, write_new
 from datacachalog.domain.keys import local_name, source_key
+from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from datacachalog.domain.housekeeping import Space, Usage
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
+    from datacachalog.ports import TransferProgress
 
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can be fetched again.\n"
@@ -251,10 +253,12 @@ class DirectoryCache:
         with self._safely():
             return has_checksum(entry, checksum)
 
-    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+    def remove_damaged(
+        self, identity: str, uri: Uri, *, progress: TransferProgress = SILENT
+    ) -> tuple[Path, ...]:
         place = self.place(identity, uri)
         with self._safely():
-            return tuple(self._entries.remove_damaged(place.key, place.file_name))
+            return tuple(self._entries.remove_damaged(place.key, place.file_name, progress))
 
     def entries(self) -> Iterator[CacheEntry]:
         with self._safely():

@@ -17,12 +17,14 @@ from datacachalog.adapters.digest import blake3_in, opened
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
+from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from datacachalog.adapters.cache.records import Record
+    from datacachalog.ports import TransferProgress
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -99,17 +101,21 @@ class EntryFolders:
         )
         return (entry, record) if _is_as_published(entry) else None
 
-    def remove_damaged(self, key: str, file_name: str) -> Iterator[Path]:
+    def remove_damaged(
+        self, key: str, file_name: str, progress: TransferProgress
+    ) -> Iterator[Path]:
         """Discards the entries of one source that are not as published; where their files were.
 
         Raises:
             OSError: the system failed to read one, so there may be nothing wrong with it.
         """
+        if sizes := [entry.info.size_bytes for entry in self.of_source(key)]:
+            progress.total(sum(sizes))
         for revision in names_in(self.objects / key):
             folder = self.objects / key / revision
             with known(folder) as seen:
                 entry = self.examine(key, revision)
-                if entry is not None and is_whole(entry):
+                if entry is not None and is_whole(entry, progress):
                     self.settling.settle(entry)
                 elif self.discard(folder, seen):
                     yield folder / file_name
@@ -179,14 +185,15 @@ def _is_it(entry: CacheEntry, status: os.stat_result) -> bool:
     return is_unchanged and status.st_size == entry.info.size_bytes and S_ISREG(status.st_mode)
 
 
-def is_whole(entry: CacheEntry) -> bool:
+def is_whole(entry: CacheEntry, progress: TransferProgress = SILENT) -> bool:
     """Whether an entry's file is the one that was published; its bytes are all read.
 
     What is looked at is what is read, whatever has the name by then.
     """
     try:
         with opened(entry.path) as file:
-            return _is_it(entry, os.fstat(file.fileno())) and blake3_in(file) == entry.digest
+            is_it = _is_it(entry, os.fstat(file.fileno()))
+            return is_it and blake3_in(file, progress) == entry.digest
     except OSError as error:
         if error.errno in NOTHING_THERE:  # somebody has cleared the cache, or left a link
             return False

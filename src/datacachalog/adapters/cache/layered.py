@@ -12,6 +12,7 @@ from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import is_as_published, is_whole
 from datacachalog.adapters.cache.records import read_ref, ref_json, to_ns
 from datacachalog.adapters.disk import cache_errors
+from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datacachalog.adapters.cache.settling import Settling
     from datacachalog.domain.objects import CacheEntry
     from datacachalog.domain.uri import Uri
+    from datacachalog.ports import TransferProgress
 
 _NONE = "0" * 16
 """The revision that a ref names where no entry is to be served that was confirmed before it."""
@@ -102,13 +104,17 @@ class LayeredCache(DirectoryCache):
     def _is_own(self, entry: CacheEntry) -> bool:
         return str(entry.path).startswith(f"{self.objects}/")
 
-    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:
+    def remove_damaged(
+        self, identity: str, uri: Uri, *, progress: TransferProgress = SILENT
+    ) -> tuple[Path, ...]:
         """As the port says; what is damaged in a layer stays there, and is not served any more."""
-        damaged, current = super().remove_damaged(identity, uri), self.current(identity, uri)
+        damaged = super().remove_damaged(identity, uri, progress=progress)
+        current = self.current(identity, uri)
         if current is None or self._is_own(current):
             return damaged
+        progress.total(current.info.size_bytes)
         with cache_errors(self.root):
-            if is_whole(current):
+            if is_whole(current, progress):
                 return damaged
         self._forget_layers(identity, uri)
         return (*damaged, current.path)

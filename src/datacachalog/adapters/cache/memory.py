@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datacachalog.domain.housekeeping import Space
     from datacachalog.domain.objects import ObjectInfo
     from datacachalog.domain.uri import Uri
+    from datacachalog.ports import TransferProgress
 
 
 class MemoryCache:
@@ -119,11 +120,21 @@ class MemoryCache:
         with cache_errors(self.root):
             return has_checksum(entry, checksum)
 
-    def remove_damaged(self, identity: str, uri: Uri) -> tuple[Path, ...]:  # noqa: ARG002 - the port's
+    def remove_damaged(
+        self,
+        identity: str,
+        uri: Uri,  # noqa: ARG002 - the port's
+        *,
+        progress: TransferProgress = SILENT,
+    ) -> tuple[Path, ...]:
         self._refuse_children()
         with self._lock:
             kept = [(key, e) for key, e in self._entries.items() if e.identity == identity]
-        damaged = [(key, e) for key, e in kept if not (_is_as_published(e) and _is_whole(e))]
+        if sizes := [e.info.size_bytes for _, e in kept if _is_as_published(e)]:
+            progress.total(sum(sizes))
+        damaged = [
+            (key, e) for key, e in kept if not (_is_as_published(e) and _is_whole(e, progress))
+        ]
         with self._lock:
             for key, entry in damaged:
                 self._entries.pop(key, None)
@@ -301,8 +312,8 @@ def _known_by_its_bytes(entry: CacheEntry) -> CacheEntry:
     return replace(entry, revision_id=revision, path=path)
 
 
-def _is_whole(entry: CacheEntry) -> bool:
-    return blake3_of(entry.path) == entry.digest
+def _is_whole(entry: CacheEntry, progress: TransferProgress) -> bool:
+    return blake3_of(entry.path, progress) == entry.digest
 
 
 def _is_as_published(entry: CacheEntry) -> bool:

@@ -44,7 +44,9 @@ def command(
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open(offline=offline)
     session.say_if_empty(catalog)
-    found = interruptibly(partial(catalog.verify, names or None, repair=repair))
+    with session.progress() as progress:
+        verify = partial(catalog.verify, names or None, repair=repair, progress=progress)
+        found = interruptibly(verify)
     session.out.table(("NAME", "STATE", "SIZE"), map(_row, found), [_record(one) for one in found])
     for one in found:
         if one.error is not None and not session.as_json:
