@@ -80,11 +80,29 @@ class Connection:
         found = (name for start, name in _PARTITIONS.items() if self.region.startswith(start))
         return next(found, None)
 
+    def url(self, bucket: str) -> str:
+        """The address of a bucket; a slash and a key follow it."""
+        if self.virtual_hosts:
+            return self.service(bucket)
+        return f"{self.service(bucket)}/{bucket}"
+
+    def service(self, bucket: str) -> str:
+        """The server's address, in which a virtual host's bucket is named already."""
+        endpoint = (self.endpoint or _aws_endpoint(self.region)).rstrip("/")
+        if not self.virtual_hosts:
+            return endpoint
+        parts = urlsplit(endpoint)
+        return f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
+
     @property
     def is_aws(self) -> bool:
         """Whether this is Amazon's own S3, whose behaviour is documented."""
         host = urlsplit(self.endpoint or "").hostname or ""
         return self.endpoint is None or _S3_HOST.search(host) is not None
+
+
+def _aws_endpoint(region: str) -> str:
+    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
 def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connection:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from datacachalog.adapters.storage.boto_errors import translated
+from datacachalog.adapters.storage.comparing import stored_sum
 from datacachalog.adapters.storage.s3_answers import (
     NO_S3_ANSWER,
     normal_validators,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from typing_extensions import Buffer
 
+    from datacachalog.adapters.storage.stored_sums import StoredSum
     from datacachalog.adapters.storage.transfer import Part
     from datacachalog.domain.objects import NotModified, Revision
 
@@ -137,6 +139,16 @@ class BotoSource:
             return self.get({"Range": f"bytes={start}-{end - 1}", "IfMatch": of.etag})
         except (_BeyondEndError, RangeIgnoredError, ObjectNotFoundError) as error:
             raise ObjectChangedError from error
+
+    def stored_sum(self, of: Revision) -> StoredSum | None:
+        """See `PartSource`."""
+        condition: dict[str, Any] = {"IfMatch": of.etag, "ChecksumMode": "ENABLED"}
+        try:
+            with _asked(self.uri, self.version):
+                answer = self.client.head_object(**_place(self.uri, self.version), **condition)
+        except (StorageError, AnswerError):
+            return None
+        return stored_sum(answer["ResponseMetadata"]["HTTPHeaders"], of)
 
     def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
         """See `PartSource`."""

@@ -7,7 +7,7 @@ import io
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -48,11 +48,30 @@ class Condition(TypedDict, total=False):
     IfNoneMatch: str
 
 
-class BotoUploads:
-    """What can be written to one bucket."""
+class Algorithm(TypedDict, total=False):
+    """What checksums are taken with."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
+    ChecksumAlgorithm: Literal["CRC32"]
+
+
+class Extent(TypedDict, total=False):
+    """What S3's checksum is to be of."""
+
+    ChecksumType: Literal["FULL_OBJECT"]
+
+
+class BotoUploads:
+    """What can be written to one bucket.
+
+    With `whole_sums`, S3 keeps a checksum of the whole object, which every later download can be
+    compared with; by default it is one of the parts' checksums, where there are parts.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, *, whole_sums: bool = False) -> None:
         self.client, self._bucket = client, bucket
+        # CRC32, as botocore takes it of each part without more libraries.
+        self._algorithm: Algorithm = {"ChecksumAlgorithm": "CRC32"} if whole_sums else {}
+        self._extent: Extent = {"ChecksumType": "FULL_OBJECT"} if whole_sums else {}
 
     def upload_whole(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
@@ -77,13 +96,15 @@ class BotoUploads:
         """Uploads a large file in parts that become the object at once, if that is as expected."""
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri):
-            upload_id = self.client.create_multipart_upload(**key)["UploadId"]
+            begun = self.client.create_multipart_upload(**key, **self._algorithm, **self._extent)
+            upload_id = begun["UploadId"]
             try:
                 parts = self._send_parts(path, size_bytes, key, upload_id, progress)
                 answer = self.client.complete_multipart_upload(
                     **key,
                     UploadId=upload_id,
                     MultipartUpload={"Parts": parts},
+                    **self._extent,
                     **_condition(expect),
                 )
             except BaseException:
@@ -102,10 +123,13 @@ class BotoUploads:
         def send(start: int) -> CompletedPartTypeDef:
             number, body = start // part_bytes + 1, _part_of(path, start, part_bytes)
             answer = self.client.upload_part(
-                **key, UploadId=upload_id, PartNumber=number, Body=body
+                **key, UploadId=upload_id, PartNumber=number, Body=body, **self._algorithm
             )
             progress.advance(len(body))
-            return {"PartNumber": number, "ETag": answer.get("ETag", "")}
+            part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer.get("ETag", "")}
+            if "ChecksumCRC32" in answer:  # S3 refuses to complete an upload without them
+                part["ChecksumCRC32"] = answer["ChecksumCRC32"]
+            return part
 
         done: list[CompletedPartTypeDef] = []
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="datacachalog-upload")

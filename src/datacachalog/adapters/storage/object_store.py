@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import obstore
 from obstore.store import S3Store
 
+from datacachalog.adapters.storage.aws import StaticKeys
+from datacachalog.adapters.storage.comparing import loaded, stored_sum
 from datacachalog.adapters.storage.obstore_errors import (
     BeyondEndError,
     UnmodifiedError,
@@ -34,13 +35,14 @@ from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
 from datacachalog.domain.uri import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ClientConfig, RetryConfig, S3Config
     from typing_extensions import Buffer
 
     from datacachalog.adapters.storage.aws import Connection
+    from datacachalog.adapters.storage.stored_sums import StoredSum
     from datacachalog.adapters.storage.transfer import Part
     from datacachalog.domain.objects import NotModified, Revision
 
@@ -80,7 +82,7 @@ class ObjectStore:
     """What can be done with a bucket's objects. Every method raises the storage port's errors."""
 
     def __init__(self, connection: Connection, uri: Uri, credentials: Any | None) -> None:
-        self._bucket = uri.authority
+        self._bucket, self._connection, self._credentials = uri.authority, connection, credentials
         _Runtime.process = os.getpid()
         self._make_store = partial(_store, connection, uri.authority, credentials)
         with translated(uri):
@@ -94,7 +96,27 @@ class ObjectStore:
 
     def source(self, uri: Uri, version: str | None) -> Source:
         """The object as the transfer engine reads it."""
-        return Source(self._store, partial(self._make_store, _NO_RETRIES), uri, version)
+        streaming = partial(self._make_store, _NO_RETRIES)
+        return Source(self._store, streaming, uri, version, self._described_to_others)
+
+    def _described_to_others(
+        self, uri: Uri, version: str | None, etag: str
+    ) -> Mapping[str, str] | None:
+        """The headers that the store describes a revision with, checksum and all."""
+        try:
+            keys = self._keys()
+        except Exception:  # noqa: BLE001 - what is wrong with the credentials, the parts tell
+            return None
+        module = loaded("signed_head")
+        asked = module.Asked(self._connection.url(self._bucket), uri.path, version, etag)
+        answer = module.head(asked, self._connection.region, keys)
+        return cast("Mapping[str, str] | None", answer)
+
+    def _keys(self) -> StaticKeys | None:
+        if self._credentials is None:
+            return self._connection.keys
+        found = self._credentials()
+        return StaticKeys(found["access_key_id"], found["secret_access_key"], found["token"])
 
     def read(self, uri: Uri, start: int, end: int, version: str | None) -> bytes:
         """Some bytes of the object."""
@@ -150,6 +172,7 @@ class Source:
     make_streaming: Callable[[], S3Store]
     uri: Uri
     version: str | None
+    describe: Callable[[Uri, str | None, str], Mapping[str, str] | None]
 
     def first(self, size_bytes: int, unless: Revision | None) -> Part | NotModified:
         """See `PartSource`."""
@@ -176,6 +199,11 @@ class Source:
             return self._get(options)
         except (BeyondEndError, RangeIgnoredError, ObjectNotFoundError) as error:
             raise ObjectChangedError from error
+
+    def stored_sum(self, of: Revision) -> StoredSum | None:
+        """See `PartSource`."""
+        answer = self.describe(self.uri, self.version, of.etag or "")
+        return None if answer is None else stored_sum(answer, of)
 
     def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
         """See `PartSource`."""
@@ -205,11 +233,7 @@ def _store(
         "conditional_put": "etag",  # whatever the environment says
     }
     # Always spelt out, so that obstore does not read one of its own in the environment.
-    endpoint = (connection.endpoint or _aws_endpoint(connection.region)).rstrip("/")
-    if connection.virtual_hosts:
-        parts = urlsplit(endpoint)
-        endpoint = f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
-    config["endpoint"] = config["aws_endpoint_url_s3"] = endpoint
+    config["endpoint"] = config["aws_endpoint_url_s3"] = connection.service(bucket)
     if connection.keys is not None:
         config["access_key_id"] = connection.keys.access_key_id
         config["secret_access_key"] = connection.keys.secret_access_key
@@ -222,10 +246,6 @@ def _store(
         retry_config=retries,
         credential_provider=credentials,
     )
-
-
-def _aws_endpoint(region: str) -> str:
-    return f"https://s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
 def _options(version: str | None, options: GetOptions) -> GetOptions:

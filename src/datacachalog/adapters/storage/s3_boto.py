@@ -105,7 +105,7 @@ class BotoBucket:
     @property
     def uploads(self) -> BotoUploads:
         """Uploads to the bucket."""
-        return BotoUploads(self.client, self._bucket)
+        return BotoUploads(self.client, self._bucket, whole_sums=self._connection.is_aws)
 
     @property
     def objects(self) -> BotoObjects:

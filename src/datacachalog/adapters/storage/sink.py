@@ -11,15 +11,17 @@ import blake3
 
 from datacachalog.adapters.disk import cache_errors, create_new, write_at
 from datacachalog.adapters.journal import Journal
+from datacachalog.adapters.storage.comparing import Comparison
 from datacachalog.adapters.storage.room import reserve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from typing_extensions import Buffer
 
     from datacachalog.adapters.journal import Kept
+    from datacachalog.adapters.storage.stored_sums import StoredSum
     from datacachalog.domain.objects import Revision
     from datacachalog.ports import TransferProgress
 
@@ -39,6 +41,7 @@ class Sink:
         self._at_work, self._is_over = 0, False
         self._idle = threading.Condition(self._lock)
         self._journal: Journal | None = None
+        self._comparison: Comparison | None = None
         self._hasher, self.offset = blake3.blake3(), 0
         if kept is not None:
             self._fd, self._journal = kept.fd, kept.journal
@@ -118,6 +121,17 @@ class Sink:
             if not is_settled:
                 self.end_journal()
 
+    def compare_with(self, ask: Callable[[], StoredSum | None]) -> None:
+        """From here on, what is written is held against what `ask` gives, in its own time."""
+        self._comparison = Comparison(ask)
+
+    def difference(self) -> str | None:
+        """How all that was written differs from what the store has a checksum of, if it does."""
+        if self._comparison is None:
+            return None
+        with cache_errors(self._dest):
+            return self._comparison.difference(self._dest, self.offset)
+
     def store(self, data: Buffer, offset: int) -> None:
         """Writes bytes anywhere; `digest` has to be given them later, in order."""
         with cache_errors(self._dest):
@@ -126,6 +140,9 @@ class Sink:
     def digest(self, data: Buffer) -> None:
         """Takes the next stored bytes, in order, into the digest and the journal."""
         self._hasher.update(data)
+        if self._comparison is not None:
+            with cache_errors(self._dest):
+                self._comparison.take(data, self._dest, self.offset)
         size = memoryview(data).nbytes
         self.offset += size
         if self._journal is not None:

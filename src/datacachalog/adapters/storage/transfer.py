@@ -20,6 +20,7 @@ from datacachalog.adapters.journal import discard, reopened
 from datacachalog.adapters.storage.pace import Pace
 from datacachalog.adapters.storage.retrying import retried
 from datacachalog.adapters.storage.sink import Sink
+from datacachalog.domain.errors import IntegrityError
 from datacachalog.domain.objects import NotModified
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from datacachalog.adapters.storage.stored_sums import StoredSum
     from datacachalog.domain.objects import ObjectInfo, Revision
     from datacachalog.ports import TransferProgress
 
@@ -94,6 +96,13 @@ class PartSource(Protocol):
         """
         ...
 
+    def stored_sum(self, of: Revision) -> StoredSum | None:
+        """What the store says that all bytes of a revision come to; one request of its own.
+
+        None where it says nothing of the whole object, or does not answer.
+        """
+        ...
+
     def whole(self) -> tuple[ObjectInfo, Iterator[Buffer]]:
         """The whole object in one stream, which fails where its connection is lost."""
         ...
@@ -114,6 +123,7 @@ def transfer(
 
     Raises:
         ObjectChangedError: it was replaced meanwhile.
+        IntegrityError: these are not the bytes that the store has a checksum of.
         CacheError: `dest` cannot be written.
     """
     if resume:
@@ -175,7 +185,7 @@ def _gone_on(
         progress.total(revision.size_bytes)
         progress.advance(offset)
         if start < offset:
-            return _sealed(sink, part.info)
+            return _completed(source, sink, part.info, pace)
         sink.reserve(revision.size_bytes)
         sink.write(body)
         del body
@@ -183,6 +193,7 @@ def _gone_on(
 
 
 def _completed(source: PartSource, sink: Sink, info: ObjectInfo, pace: Pace) -> ObjectInfo:
+    sink.compare_with(lambda: source.stored_sum(info.revision))
     if sink.offset < info.size_bytes:
         _ParallelParts(source, info.revision, sink, pace).run()
     return _sealed(sink, info)
@@ -201,7 +212,10 @@ def _sealed(sink: Sink, info: ObjectInfo) -> ObjectInfo:
     """The info of what was written, if that is as long as the store announced."""
     if sink.offset != info.size_bytes:
         raise ObjectChangedError
+    difference = sink.difference()
     sink.end_journal()
+    if difference is not None:
+        raise IntegrityError(str(info.uri), difference)
     return replace(info, digest=sink.hexdigest())
 
 

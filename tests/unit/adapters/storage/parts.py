@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,11 @@ from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
 from datacachalog.domain.uri import Uri
 from datacachalog.ports import SILENT
 from datacachalog.testing.payloads import payload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datacachalog.adapters.storage.stored_sums import StoredSum
 
 URI = Uri("mem", "lake", "a")
 SIZE = 3 * PART_BYTES + 5
@@ -55,6 +60,7 @@ class FakeSource:
     ignores_ranges: bool = False
     answers: dict[Any, Any] = field(default_factory=dict)
     asked: list[Any] = field(default_factory=list)
+    tells: Callable[[], StoredSum | None] = lambda: None
 
     @property
     def info(self):
@@ -71,6 +77,9 @@ class FakeSource:
         self.asked.append(start)
         part = FakePart(self.info, start, end, memoryview(self.data)[start:end])
         return self.answers.get(start, lambda part: part)(part)
+
+    def stored_sum(self, of):
+        return self.tells()
 
     def whole(self):
         self.asked.append("whole")
@@ -93,7 +102,7 @@ def transferred(source, dest, progress=SILENT):
 def wait_for_workers():
     """Returns when no thread works at a part any more."""
     for thread in threading.enumerate():
-        if thread.name.startswith("datacachalog-part"):
+        if thread.name.startswith(("datacachalog-part", "datacachalog-sum")):
             thread.join(30)
 
 
