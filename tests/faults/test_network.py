@@ -21,6 +21,7 @@ from datacachalog import (
     StorageUnavailableError,
 )
 from datacachalog.adapters.storage import object_store, s3
+from datacachalog.adapters.storage.transfer import PART_BYTES
 from datacachalog.domain.checksum import Checksum
 from datacachalog.testing.payloads import digest_of, payload, seed_of
 from tests.faults.support import SMALL, TWO_PARTS, leftovers
@@ -171,6 +172,29 @@ def test_f27_a_bit_that_is_another_is_seen_by_a_declared_checksum(remote, cache_
     remote.proxy.hook = lambda _: Script(flips=at)
 
     with pytest.raises(IntegrityError):
+        catalog.fetch("customers")
+
+    assert [] == leftovers(cache_dir)
+    remote.proxy.hook = lambda _: None
+    assert 1 == seed_of(catalog.fetch("customers").read_bytes())
+
+
+@pytest.mark.usefixtures("plane")
+@pytest.mark.parametrize("at", [0, PART_BYTES - 1, PART_BYTES, TWO_PARTS - 1])
+def test_f27_a_bit_that_is_another_is_seen_by_the_stores_checksum(remote, catalog, cache_dir, at):
+    """The store has one of the whole object, as S3 of all that is uploaded today."""
+    remote.client.put_object(
+        Bucket=remote.bucket,
+        Key=remote.key,
+        Body=payload(1, TWO_PARTS),
+        ChecksumAlgorithm="SHA256",
+    )
+    part = at - at % PART_BYTES
+    remote.proxy.hook = lambda one: (
+        Script(flips=at - part) if f"bytes={part}-" in one.headers.get("range", "") else None
+    )
+
+    with pytest.raises(IntegrityError, match="the store has"):
         catalog.fetch("customers")
 
     assert [] == leftovers(cache_dir)

@@ -105,6 +105,11 @@ def once(act: Callable[[Exchange], Script | None]) -> Callable[[Exchange], Scrip
     return hook
 
 
+def is_later_part(exchange: Exchange) -> bool:
+    """Whether a part is asked for that is not the first one of its download."""
+    return exchange.method == "GET" and "if-match" in exchange.headers
+
+
 def cached_files(cache_dir: Path) -> list[Path]:
     """Every file that a reader, or another process, could take for an entry."""
     home = cache_dir / "v1"

@@ -23,7 +23,15 @@ from datacachalog.adapters.journal import journals_in
 from datacachalog.adapters.storage import s3
 from datacachalog.cli.store_findings import StoreCheck
 from datacachalog.testing.payloads import payload, seed_of
-from tests.integration.support import BIG, MIB, SMALL, Remote, cached_files, once
+from tests.integration.support import (
+    BIG,
+    MIB,
+    SMALL,
+    Remote,
+    cached_files,
+    is_later_part,
+    once,
+)
 from tests.servers.counting import CountingProxy
 from tests.servers.exchange import Reply, Script
 
@@ -62,10 +70,6 @@ def plane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """In a fork of a process that used obstore, boto3 does its work."""
     if not request.param:
         monkeypatch.setattr(s3, "survives_here", lambda: False)
-
-
-def is_later_part(exchange: Exchange) -> bool:
-    return "if-match" in exchange.headers
 
 
 class TestLostConnections:

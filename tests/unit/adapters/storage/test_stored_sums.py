@@ -183,7 +183,7 @@ class TestTransfers:
 
         assert DATA == (tmp_path / "a").read_bytes()
 
-    def test_f27_other_bytes_are_refused_and_not_gone_on_with(self, tmp_path):
+    def test_other_bytes_are_refused_and_not_gone_on_with(self, tmp_path):
         source = FakeSource(tells=lambda: sum_of(DATA[:-1] + b"!"))
 
         with pytest.raises(IntegrityError, match="their crc32 is") as caught:
