@@ -48,15 +48,10 @@ class Condition(TypedDict, total=False):
     IfNoneMatch: str
 
 
-class Algorithm(TypedDict, total=False):
-    """What checksums are taken with."""
+class Sums(TypedDict, total=False):
+    """Which checksum S3 is to keep of an object."""
 
     ChecksumAlgorithm: Literal["CRC32"]
-
-
-class Extent(TypedDict, total=False):
-    """What S3's checksum is to be of."""
-
     ChecksumType: Literal["FULL_OBJECT"]
 
 
@@ -64,14 +59,15 @@ class BotoUploads:
     """What can be written to one bucket.
 
     With `whole_sums`, S3 keeps a checksum of the whole object, which every later download can be
-    compared with; by default it is one of the parts' checksums, where there are parts.
+    compared with; by default it is one of the parts' checksums, where there are parts. The client
+    must send checksums `when_supported` then.
     """
 
     def __init__(self, client: S3Client, bucket: str, *, whole_sums: bool = False) -> None:
         self.client, self._bucket = client, bucket
-        # CRC32, as botocore takes it of each part without more libraries.
-        self._algorithm: Algorithm = {"ChecksumAlgorithm": "CRC32"} if whole_sums else {}
-        self._extent: Extent = {"ChecksumType": "FULL_OBJECT"} if whole_sums else {}
+        self._sums: Sums = {}
+        if whole_sums:  # as botocore takes them of each part without more libraries
+            self._sums = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}
 
     def upload_whole(
         self, path: Path, size_bytes: int, uri: Uri, expect: Expected, progress: TransferProgress
@@ -96,15 +92,13 @@ class BotoUploads:
         """Uploads a large file in parts that become the object at once, if that is as expected."""
         key: Key = {"Bucket": self._bucket, "Key": uri.path}
         with translated(uri):
-            begun = self.client.create_multipart_upload(**key, **self._algorithm, **self._extent)
-            upload_id = begun["UploadId"]
+            upload_id = self.client.create_multipart_upload(**key, **self._sums)["UploadId"]
             try:
                 parts = self._send_parts(path, size_bytes, key, upload_id, progress)
                 answer = self.client.complete_multipart_upload(
                     **key,
                     UploadId=upload_id,
                     MultipartUpload={"Parts": parts},
-                    **self._extent,
                     **_condition(expect),
                 )
             except BaseException:
@@ -123,7 +117,7 @@ class BotoUploads:
         def send(start: int) -> CompletedPartTypeDef:
             number, body = start // part_bytes + 1, _part_of(path, start, part_bytes)
             answer = self.client.upload_part(
-                **key, UploadId=upload_id, PartNumber=number, Body=body, **self._algorithm
+                **key, UploadId=upload_id, PartNumber=number, Body=body
             )
             progress.advance(len(body))
             part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer.get("ETag", "")}

@@ -29,6 +29,7 @@ from datacachalog.adapters.storage.transfer import (
 )
 from datacachalog.domain.errors import (
     ObjectNotFoundError,
+    StorageError,
     VersionNotFoundError,
 )
 from datacachalog.domain.objects import NOT_MODIFIED, ObjectInfo
@@ -105,7 +106,7 @@ class ObjectStore:
         """The headers that the store describes a revision with, checksum and all."""
         try:
             keys = self._keys()
-        except Exception:  # noqa: BLE001 - what is wrong with the credentials, the parts tell
+        except StorageError:  # what is wrong with the credentials, the parts tell
             return None
         module = loaded("signed_head")
         asked = module.Asked(self._connection.url(self._bucket), uri.path, version, etag)

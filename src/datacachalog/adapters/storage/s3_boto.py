@@ -63,7 +63,8 @@ class BotoBucket:
             found.get_frozen_credentials()  # fails now rather than inside obstore
 
         def provide() -> dict[str, Any]:
-            frozen = found.get_frozen_credentials()
+            with translated(uri):
+                frozen = found.get_frozen_credentials()
             return {
                 "access_key_id": frozen.access_key,
                 "secret_access_key": frozen.secret_key,
