@@ -129,6 +129,7 @@ class StoragePort(Protocol):
 
         Raises:
             RemoteChangedError: the object kept changing while it was read.
+            IntegrityError: the bytes are not those that the store has a checksum of.
             CacheFullError: the disk that `dest` is on is full.
             CachePermissionError: `dest` cannot be made.
         """

@@ -81,7 +81,7 @@ class FetchableDatasets(NamedDatasets):
             OfflineError: it is offline, and not cached.
             StorageError: the store did not give it; `StoragePort` lists the kinds.
             CacheError: the cache is full, or may not be written.
-            IntegrityError: the bytes do not come to the dataset's `checksum`.
+            IntegrityError: the bytes do not come to the dataset's `checksum`, or the store's.
             LockMismatchError: with `locked`: it is not locked, or the store has other bytes now.
             LockfileNotFoundError: with `locked`: there is no lockfile.
             ValueError: `as_of` is not aware, or two of `version`, `as_of`, `locked` are given, or

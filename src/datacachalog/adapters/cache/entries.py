@@ -102,7 +102,7 @@ class EntryFolders:
         return (entry, record) if _is_as_published(entry) else None
 
     def remove_damaged(
-        self, key: str, file_name: str, progress: TransferProgress
+        self, key: str, file_name: str, progress: TransferProgress = SILENT
     ) -> Iterator[Path]:
         """Discards the entries of one source that are not as published; where their files were.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, UploadPartOutputTypeDef
 
     from datacachalog.adapters.storage.s3_answers import Written
     from datacachalog.domain.objects import Expected, ObjectInfo
@@ -120,10 +120,7 @@ class BotoUploads:
                 **key, UploadId=upload_id, PartNumber=number, Body=body
             )
             progress.advance(len(body))
-            part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer.get("ETag", "")}
-            if "ChecksumCRC32" in answer:  # S3 refuses to complete an upload without them
-                part["ChecksumCRC32"] = answer["ChecksumCRC32"]
-            return part
+            return _sent(number, answer)
 
         done: list[CompletedPartTypeDef] = []
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="datacachalog-upload")
@@ -271,6 +268,14 @@ def begin_sending(request: Any, **_: object) -> None:
     """Tells a `_SentFile` that it is about to be sent; botocore's `before-send` event calls it."""
     if isinstance(request.body, _SentFile):
         request.body.begin()
+
+
+def _sent(number: int, answer: UploadPartOutputTypeDef) -> CompletedPartTypeDef:
+    """How a part is named when the upload is completed."""
+    part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer.get("ETag", "")}
+    if "ChecksumCRC32" in answer:  # where it was asked for, S3 completes nothing without it
+        part["ChecksumCRC32"] = answer["ChecksumCRC32"]
+    return part
 
 
 def _part_of(path: Path, start: int, size_bytes: int) -> bytes:
