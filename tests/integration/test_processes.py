@@ -163,13 +163,14 @@ class TestKilled:
         remote.put(1, 4 * BIG)
         remote.proxy.hook = lambda _: Script(bytes_per_s=MIB)
         process = started(FETCH, remote.source, cache_dir)
-        wait_until(lambda: len(remote.proxy.requests) >= 4)
+        # Not sooner: an import in another thread has CPython forget what ended the main one.
+        wait_until(lambda: remote.proxy.bytes_down >= 7 * MIB)
 
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=100)
 
         assert ("KeyboardInterrupt", -signal.SIGINT) == (told.split()[-1], process.returncode)
-        assert len(remote.proxy.requests) <= 10  # of 17
+        assert remote.proxy.methods.count("GET") <= 10  # of 17, or more
         assert [] == cached_files(cache_dir)
         assert len(list((cache_dir / "v1" / "partial").glob("*/*.journal"))) == 1  # for the next
 
