@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults",
         choices=["quick", "whole"],
         default="quick",
-        help="how thoroughly tests/faults tries: for a minute or two, or for an hour",
+        help="how thoroughly tests/faults tries: for a minute or two, or for half an hour",
     )
 
 
