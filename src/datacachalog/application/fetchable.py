@@ -13,7 +13,7 @@ from datacachalog.domain.errors import FetchAllError
 from datacachalog.ports import SilentProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -116,8 +116,7 @@ class FetchableDatasets(NamedDatasets):
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
         fetched = self._hand_out(name, version, as_of, refresh, offline, locked, progress)
-        if fetched.outcome is Outcome.DOWNLOADED:
-            self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
+        self._keep_within_bounds([fetched])
         return fetched
 
     def _hand_out(
@@ -139,6 +138,27 @@ class FetchableDatasets(NamedDatasets):
             if not locked:
                 return self._viewing.shown(self[name], fetched)
         return fetched
+
+    def _take_over(
+        self,
+        came: Mapping[str, Fetched],
+        failures: dict[str, DatacachalogError],
+        work: Callable[[str], Fetched],
+        *,
+        is_version: bool,
+    ) -> tuple[dict[str, Fetched], dict[str, DatacachalogError]]:
+        """Holds and knows here what other processes have fetched: this one may outlive them."""
+
+        def taken_over(name: str) -> Fetched:
+            fetched = came[name]
+            if not self.cache.hold(fetched.entry):  # it was removed as that process ended
+                return work(name)
+            if not is_version:
+                self._seen[name] = fetched.entry.revision
+            return fetched
+
+        fetched, lost = for_each(taken_over, came)
+        return fetched, failures | lost
 
     @contextmanager
     def pinned(self, name: str, **options: Unpack[FetchOptions]) -> Iterator[Path]:
@@ -210,9 +230,13 @@ class FetchableDatasets(NamedDatasets):
             locked=locked,
             progress=progress,
         )
-        wanted = self._all_or(names)
-        fetched, failures = for_each(work, wanted, max_workers=max_workers, executor=executor)
-        if any(one.outcome is Outcome.DOWNLOADED for one in fetched.values()):
-            kept = {one.entry.revision_id for one in fetched.values()}
-            self._housekeeping.keep_within_bounds(kept)
-        return fetched, failures
+        names = self._all_or(names)
+        done = for_each(work, names, max_workers=max_workers, executor=executor)
+        if works_elsewhere(executor):
+            done = self._take_over(*done, work, is_version=bool(version or as_of))
+        self._keep_within_bounds(done[0].values())
+        return done
+
+    def _keep_within_bounds(self, fetched: Collection[Fetched]) -> None:
+        if any(one.outcome is Outcome.DOWNLOADED for one in fetched):
+            self._housekeeping.keep_within_bounds({one.entry.revision_id for one in fetched})

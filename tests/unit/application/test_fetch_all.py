@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import pytest
 
 from datacachalog import Catalog
 from datacachalog.application.catalog import CoreCatalog
-from datacachalog.application.results import Outcome
+from datacachalog.application.results import CacheSizeWarning, Outcome
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import (
+    ConflictError,
     DatasetNotFoundError,
     FetchAllError,
     ObjectNotFoundError,
     StorageAccessError,
 )
 from datacachalog.domain.uri import Uri
-from tests.unit.application.world import SECOND, RecordedProgress
+from tests.unit.application.world import HOUR, SECOND, RecordedProgress
+
+if TYPE_CHECKING:
+    from datacachalog.adapters.cache.directory import DirectoryCache
 
 NAMES = ["d2", "d0", "d3", "d1"]
 
@@ -156,3 +162,57 @@ class TestProcesses:
         assert {Outcome.UNCHANGED} == {one.outcome for one in again.values()}
         assert (["missing"], paths) == (list(caught.value.failures), caught.value.paths)
         assert {*paths.values()} == {entry.path for entry in catalog.cache.entries()}
+
+    def test_what_processes_fetched_is_held_here_when_they_are_gone(self, catalog, tmp_path):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+            path = catalog.fetch_all(["d0"], executor=executor)["d0"]
+
+        other = Catalog(catalog.datasets, cache_dir=tmp_path / "cache", max_size=1)
+        with pytest.warns(CacheSizeWarning):
+            other.fetch("d1")
+
+        assert "d0" == path.read_text()
+
+    def test_a_push_replaces_what_processes_fetched_and_nothing_later(self, catalog, tmp_path):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+            catalog.fetch_all(["d0"], executor=executor)
+        (tmp_path / "theirs").write_text("theirs")
+        (tmp_path / "theirs").replace(tmp_path / "d0.csv")
+        Catalog(catalog.datasets, cache_dir=tmp_path / "cache").fetch("d0")
+        (tmp_path / "ours").write_text("ours")
+
+        with pytest.raises(ConflictError):
+            catalog.push("d0", tmp_path / "ours")
+
+        assert "theirs" == (tmp_path / "d0.csv").read_text()
+
+    def test_what_was_removed_as_its_process_ended_is_fetched_here(self, catalog):
+        with Forgetful(1, mp_context=get_context("spawn")) as executor:
+            executor.cache = catalog.cache
+            paths = catalog.fetch_all(["d0"], executor=executor)
+
+        assert {"d0": "d0"} == contents(paths)
+
+    def test_a_version_that_a_process_fetched_is_not_what_a_push_expects(self, catalog, tmp_path):
+        catalog.fetch("d0")
+        as_of = datetime.now(UTC) + HOUR
+        (tmp_path / "theirs").write_text("theirs")
+        (tmp_path / "theirs").replace(tmp_path / "d0.csv")
+        (tmp_path / "ours").write_text("ours")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+            fetched, _ = catalog.try_all(["d0"], as_of=as_of, executor=executor)
+
+        assert "theirs" == fetched["d0"].path.read_text()
+        with pytest.raises(ConflictError):
+            catalog.push("d0", tmp_path / "ours")
+
+
+class Forgetful(ProcessPoolExecutor):
+    """One whose results are removed from the cache before anybody looks at them."""
+
+    cache: DirectoryCache
+
+    def submit(self, work, /, *args, **options):
+        future = super().submit(work, *args, **options)
+        self.cache.remove([future.result(timeout=60).entry])
+        return future
