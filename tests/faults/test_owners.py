@@ -477,6 +477,29 @@ def test_t22_a_folder_of_an_older_release_is_closed(root):
     assert 0o700 == (root / "v1" / "partial").stat().st_mode & 0o7777
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o002])
+def test_t22_what_comes_is_the_users_own_below_a_folder_of_a_group(tmp_path, umask):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project").chmod(0o2775)  # what is made in it is the group's, as in a team's folder
+    before = os.umask(umask)
+    try:
+        cache = DirectoryCache(tmp_path / "project" / "cache")
+        cache.prepare()
+    finally:
+        os.umask(before)
+
+    assert 0o700 == cache.partial.stat().st_mode & 0o777
+
+
+def test_t22_a_folder_that_a_group_may_read_by_accident_is_closed(root):
+    DirectoryCache(root).prepare()
+    (root / "v1" / "partial").chmod(0o2755)
+
+    DirectoryCache(root).prepare()
+
+    assert 0o700 == (root / "v1" / "partial").stat().st_mode & 0o777
+
+
 @only_root
 @pytest.mark.parametrize(("shared", "told"), [(False, "PermissionError"), (True, "half")])
 def test_t22_others_read_what_comes_only_where_it_is_shared(root, shared, told):

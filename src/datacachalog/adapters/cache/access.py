@@ -9,9 +9,10 @@ in it never is.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_IMODE, S_ISDIR, S_ISGID, S_ISLNK, S_IWOTH
+from stat import S_IMODE, S_ISDIR, S_ISGID, S_ISLNK, S_IWGRP, S_IWOTH
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.records import NOTHING_THERE
@@ -93,8 +94,13 @@ class Access:
         make_folder(str(self.root), shared=self.shared)
         self.is_safe()
         home = f"{self.root}/v1"
-        for folder in (home, *(f"{home}/{name}" for name in FOLDERS)):
-            make_folder(folder, shared=self.shared)
+        make_folder(home, shared=self.shared)
+        if not self.shared:
+            # Before anybody can look into it, and whatever a folder above hands on.
+            with suppress(FileExistsError):
+                os.mkdir(f"{home}/partial", _PRIVATE)  # noqa: PTH102 - as above
+        for name in FOLDERS:
+            make_folder(f"{home}/{name}", shared=self.shared)
         self.is_safe()
         self._set_modes(home)
 
@@ -107,8 +113,8 @@ class Access:
                     share_folder(folder)
             return
         status = os.lstat(partial)
-        is_shared = status.st_mode & S_ISGID
-        if status.st_uid == us and not is_shared and S_IMODE(status.st_mode) != _PRIVATE:
+        is_shared = status.st_mode & S_ISGID and status.st_mode & S_IWGRP
+        if status.st_uid == us and not is_shared and S_IMODE(status.st_mode) & ~S_ISGID != _PRIVATE:
             # What comes has the modes that it will have, and nobody else gets to it.
             os.chmod(partial, _PRIVATE)  # noqa: PTH101 - as above
 
