@@ -86,8 +86,9 @@ class DirectoryCache:
         self._pins = Pins(home / "pins", self.prepare, shared=shared)
         self._partials = Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
-        # Until when which revisions need not be said to be held again, by process.
-        self._held: dict[tuple[int, str], float] = {}
+        # Until when which copies need not be said to be held again, by process. A revision that
+        # was removed and comes again has another time.
+        self._held: dict[tuple[int, str, int], float] = {}
         self._is_swept = False
         self._places: dict[tuple[str, Uri], Place] = {}
 
@@ -276,7 +277,7 @@ class DirectoryCache:
             yield entry
 
     def hold(self, entry: CacheEntry) -> bool:
-        key = (os.getpid(), entry.revision_id)
+        key = (os.getpid(), entry.revision_id, entry.mtime_ns)
         if key in self._held and time.monotonic() < self._held[key]:
             return True
         with contextlib.suppress(OSError):  # a shared cache that is not ours to write
@@ -307,7 +308,7 @@ class DirectoryCache:
         with self._safely():
             removed = self._keeping.remove(entries)
         for entry in removed:
-            self._held.pop((os.getpid(), entry.revision_id), None)
+            self._held.pop((os.getpid(), entry.revision_id, entry.mtime_ns), None)
         return removed
 
     def sweep(self, *, dry_run: bool = False) -> int:

@@ -117,7 +117,7 @@ class Pins:
         return file
 
     def _new(self) -> _PinFile:
-        return _PinFile(self.folder, shared=self._shared)
+        return _PinFile(self.folder, self._prepare, shared=self._shared)
 
     def _is_dead(self, path: Path) -> bool:
         try:
@@ -137,15 +137,19 @@ class Pins:
 
 
 class _PinFile:
-    def __init__(self, folder: Path, *, shared: bool) -> None:
+    def __init__(self, folder: Path, prepare: Callable[[], None], *, shared: bool) -> None:
         self.used: dict[str, float] = {}
         self.pinned: Counter[str] = Counter()
-        self._folder, self._shared, self._lock = folder, shared, threading.Lock()
-        self._gate = os.open(folder / _GATE, os.O_RDONLY | os.O_CREAT | _SAFE, 0o664)
-        weakref.finalize(self, _close, self._gate)
-        if shared:
-            share_file(self._gate)
+        self._folder, self._prepare, self._shared = folder, prepare, shared
+        self._lock = threading.Lock()
+        self._open_gate()
         self._open()
+
+    def _open_gate(self) -> None:
+        self._gate = os.open(self._folder / _GATE, os.O_RDONLY | os.O_CREAT | _SAFE, 0o664)
+        self._end_of_gate = weakref.finalize(self, _close, self._gate)
+        if self._shared:
+            share_file(self._gate)
 
     def _open(self) -> None:
         # Locked before it has the name that others look for.
@@ -162,7 +166,10 @@ class _PinFile:
 
     def is_lock_seen(self) -> bool:
         """Whether this file's own lock keeps another descriptor off, as it should."""
-        fd = os.open(self.path, os.O_RDONLY | _SAFE)
+        try:
+            fd = os.open(self.path, os.O_RDONLY | _SAFE)
+        except FileNotFoundError:  # somebody has removed the whole cache
+            return False
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -172,17 +179,30 @@ class _PinFile:
         return False
 
     def write(self, what: str, name: str) -> None:
-        with self._lock, self._gate_open():
-            if self._size > _REWRITTEN_AT_BYTES:
-                self._rewrite()
-            self._append(f"{what} {name} {time.time():.0f}\n")
-            match what:
-                case "use":
-                    self.used[name] = time.time()
-                case "pin":
-                    self.pinned[name] += 1
-                case _:
-                    self.pinned -= Counter([name])
+        with self._lock:
+            if os.fstat(self._fd).st_nlink == 0:
+                self._begin_again()
+            with self._gate_open():
+                self._note(what, name)
+
+    def _begin_again(self) -> None:
+        """Somebody has removed the whole cache, and others look at the files of a new one."""
+        self._prepare()
+        self._end_of_gate()
+        self._open_gate()
+        self._rewrite()
+
+    def _note(self, what: str, name: str) -> None:
+        if self._size > _REWRITTEN_AT_BYTES:
+            self._rewrite()
+        self._append(f"{what} {name} {time.time():.0f}\n")
+        match what:
+            case "use":
+                self.used[name] = time.time()
+            case "pin":
+                self.pinned[name] += 1
+            case _:
+                self.pinned -= Counter([name])
 
     @contextmanager
     def _gate_open(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from datacachalog.testing.sources import NOON, SECOND, SOURCE, publish, source
 OTHER = source(Uri("s3", "lake", "b"))
 
 HOLDER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from datacachalog.adapters.cache.directory import DirectoryCache
 cache = DirectoryCache(Path(sys.argv[1]))
@@ -435,3 +436,52 @@ class TestDamageThatIsNone:
 
         assert () == cache.remove_damaged(*SOURCE)
         assert b"bytes" == entry.path.read_bytes()
+
+
+class TestAfterTheWholeCacheWasRemoved:
+    """`rm -rf`, below a process that goes on."""
+
+    @pytest.fixture
+    def removed(self, cache, root):
+        with cache.pin(publish(cache, b"bytes")):
+            entry = publish(cache, b"bytes")
+            cache.hold(entry)
+            shutil.rmtree(root)
+            yield
+
+    def others(self, root):
+        return {usage.entry.path: usage.is_pinned for usage in DirectoryCache(root).usages()}
+
+    @pytest.mark.usefixtures("removed")
+    def test_what_was_held_and_comes_again_is_held_again(self, cache, root):
+        entry = publish(cache, b"bytes")
+        assert cache.hold(entry)
+
+        assert {entry.path: True} == self.others(root)
+
+    @pytest.mark.usefixtures("removed")
+    def test_what_is_pinned_then_is_held(self, cache, root):
+        entry = publish(cache, b"other")
+        with cache.pin(entry):
+            assert {entry.path: True} == self.others(root)
+
+    @pytest.mark.usefixtures("removed")
+    def test_what_is_pinned_then_is_not_removed(self, cache, root):
+        entry = publish(cache, b"other")
+        with cache.pin(entry):
+            assert () == DirectoryCache(root).remove([entry])
+
+    @pytest.mark.usefixtures("removed")
+    def test_it_can_be_swept(self, cache, root):
+        entry = publish(cache, b"bytes")
+        left = subprocess.run(
+            [sys.executable, "-c", f"{HOLDER.partition('print')[0]}os._exit(1)", str(root)],
+            check=False,
+        )
+        assert 1 == left.returncode
+        assert 1 == sum(1 for path in (root / "v1" / "pins").iterdir() if path.name != ".gate")
+
+        cache.sweep()
+
+        assert [".gate"] == [path.name for path in (root / "v1" / "pins").iterdir()]
+        assert {entry.path: False} == self.others(root)
