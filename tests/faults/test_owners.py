@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import stat
 import subprocess
 from contextlib import ExitStack
@@ -105,6 +106,24 @@ def test_f12_a_cache_of_another_user_is_refused_before_it_is_used(source, filled
     assert f"it belongs to user {ANNE}, and we are user 0" in str(refused.value)
     assert "DATACACHALOG_SHARED=1" in str(refused.value.hint)
     assert before == tree(root)
+
+
+@only_root
+def test_f12_a_cache_that_another_user_puts_in_the_place_of_ours_is_refused(source, root):
+    """As in /tmp, where what was not used for a while is removed."""
+    catalog = Catalog([Dataset("customers", source, freshness="1h")], cache_dir=root)
+    status = catalog.fetch("customers").stat()
+    shutil.copytree(root, root.with_name("theirs"))
+    (path,) = root.with_name("theirs").glob("v1/objects/*/*/customers.csv")
+    path.chmod(0o644)
+    path.write_bytes(b"x" * status.st_size)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shutil.rmtree(root)
+    root.with_name("theirs").rename(root)
+    given(root, ANNE, OTHERS)
+
+    with pytest.raises(UnsafeCacheError, match=f"belongs to user {ANNE}"):
+        catalog.fetch("customers")
 
 
 @only_root

@@ -56,6 +56,20 @@ class Access:
         self._refuse_inside(home / name for name in FOLDERS)
         return True
 
+    def is_still_safe(self) -> bool:
+        """`is_safe` of a cache that was safe: somebody may have put another one in its place.
+
+        Nobody else can have put anything in it.
+        """
+        if self.shared:
+            return True
+        try:
+            status = self.root.stat()
+        except OSError:
+            return False
+        self._refuse(self.root, status)
+        return True
+
     def _refuse_inside(self, paths: Iterable[Path]) -> None:
         for path in paths:
             try:

@@ -111,10 +111,13 @@ class DirectoryCache:
         return place
 
     def _look(self) -> bool:
-        """Whether there is a cache, which is looked at once; raises where it must not be used."""
-        if not self._is_safe:
-            with cache_errors(self.root):
-                self._is_safe = self._access.is_safe()
+        """Whether there is a cache; raises where it must not be used.
+
+        All of it is looked at once, and its folder each time: a hit does neither.
+        """
+        with cache_errors(self.root):
+            look = self._access.is_still_safe if self._is_safe else self._access.is_safe
+            self._is_safe = look()
         return self._is_safe
 
     def _safely(self) -> AbstractContextManager[None]:
