@@ -111,6 +111,7 @@ CASES: dict[str, Case] = {
         f"{_OWNERS}::test_f12_whose_a_cache_may_be",
         f"{_OWNERS}::test_f12_a_cache_that_is_said_to_be_shared_may_be_anybodys",
         f"{_OWNERS}::test_f12_a_layer_may_be_anybodys",
+        f"{_OWNERS}::test_f12_a_cache_that_another_user_puts_in_the_place_of_ours_is_refused",
     ),
     "F13": _case(
         "a connection that is cut or reset anywhere",
@@ -438,6 +439,8 @@ CASES: dict[str, Case] = {
         "files that others may read on their way in",
         f"{_OWNERS}::test_t22_what_comes_is_the_users_own_whatever_the_umask",
         f"{_OWNERS}::test_t22_a_folder_of_an_older_release_is_closed",
+        f"{_OWNERS}::test_t22_what_comes_is_the_users_own_below_a_folder_of_a_group",
+        f"{_OWNERS}::test_t22_a_folder_that_a_group_may_read_by_accident_is_closed",
         f"{_OWNERS}::test_t22_others_read_what_comes_only_where_it_is_shared",
         f"{_FAULTS}/test_processes.py::test_t22_what_comes_is_as_private_as_the_umask_says",
     ),
