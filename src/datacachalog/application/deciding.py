@@ -51,7 +51,8 @@ class Deciding:
         self._cache, self._clock = cache, clock
         # When stores were last found unreachable, and why.
         self._down: dict[str, tuple[datetime, str]] = {}
-        # Which revisions were found to come to which declared checksums.
+        # Which bytes, by their BLAKE3, were found to come to which declared checksums: a store may
+        # tell the same of others.
         self._matched: set[tuple[str, Checksum]] = set()
 
     def decide(
@@ -86,11 +87,11 @@ class Deciding:
 
     def is_as_declared(self, entry: CacheEntry, dataset: Dataset) -> bool:
         """Whether an entry has the dataset's checksum, if it has one. It is read once for that."""
-        if dataset.checksum is None or (entry.revision_id, dataset.checksum) in self._matched:
+        if dataset.checksum is None or (entry.digest, dataset.checksum) in self._matched:
             return True
         if not self._cache.matches(entry, dataset.checksum):
             return False
-        self._matched.add((entry.revision_id, dataset.checksum))
+        self._matched.add((entry.digest, dataset.checksum))
         return True
 
     def note_down(self, uri: Uri, failure: StorageUnavailableError) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from datacachalog import (
@@ -47,6 +49,21 @@ def test_other_bytes_are_refused_and_not_kept(first, storage, cache):
         first.fetch("orders")
 
     assert [] == list(cache.entries())
+
+
+def test_other_bytes_of_which_a_store_tells_the_same_are_not_handed_out(first, storage, cache):
+    first.fetch("orders")
+    entry = first.obtain("orders").entry  # which was found to be as declared
+    cache.clear()
+    with cache.staging(entry.identity, ORDERS) as staging:  # by a catalog that declares nothing
+        staging.path.parent.mkdir(parents=True, exist_ok=True)
+        staging.path.write_bytes(b"other")
+        info = replace(entry.info, digest=None)
+        other = staging.publish(info, checked_at=entry.checked_at + SECOND, current=True)
+    assert other.revision_id == entry.revision_id
+
+    with pytest.raises(IntegrityError, match="it is unchanged"):
+        first.fetch("orders")
 
 
 def test_a_refresh_refuses_other_bytes_and_keeps_the_copy(first, storage, clock):
