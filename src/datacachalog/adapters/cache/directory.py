@@ -158,8 +158,8 @@ class DirectoryCache:
         self, identity: str, uri: Uri, is_wanted: Callable[[CacheEntry], bool]
     ) -> CacheEntry | None:
         key = self.place(identity, uri).key
-        for entry in self._entries_of(key):
-            if entry.identity == identity and is_wanted(entry):
+        for entry in self.of_source(identity, uri):
+            if is_wanted(entry):
                 found = self._entries.load(key, entry.revision_id, entry.checked_at)
                 if found is not None:
                     return found
@@ -269,6 +269,12 @@ class DirectoryCache:
             keys = names_in(self.objects)
         for key in keys:
             yield from self._entries_of(key)
+
+    def of_source(self, identity: str, uri: Uri) -> Iterator[CacheEntry]:
+        """All entries of one source; who hands one out asks `load` first."""
+        for entry in self._entries_of(self.place(identity, uri).key):
+            if entry.identity == identity:
+                yield entry
 
     def _entries_of(self, key: str) -> Iterator[CacheEntry]:
         for entry in self._entries.of_source(key):

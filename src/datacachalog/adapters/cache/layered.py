@@ -55,12 +55,12 @@ class LayeredCache(DirectoryCache):
     def load(self, key: str, revision: str, checked_at: datetime) -> CacheEntry | None:
         found = super().load(key, revision, checked_at)
         for layer in self._layers:
-            found = found or layer.load(key, revision, checked_at)
+            found = found or self._unless_damaged(layer.load(key, revision, checked_at))
         return found
 
     def current(self, identity: str, uri: Uri) -> CacheEntry | None:
-        own = super().current(identity, uri)
-        found = [layer.current(identity, uri) for layer in self._layers]
+        own = self._unless_damaged(super().current(identity, uri))
+        found = [self._unless_damaged(layer.current(identity, uri)) for layer in self._layers]
         latest = max((e for e in found if e is not None), key=_checked_at, default=None)
         if latest is None or (own is not None and own.checked_at >= latest.checked_at):
             return own
@@ -69,13 +69,14 @@ class LayeredCache(DirectoryCache):
     def find(self, identity: str, uri: Uri, version: str) -> CacheEntry | None:
         found = super().find(identity, uri, version)
         for layer in self._layers:
-            found = found or layer.find(identity, uri, version)
+            found = found or self._unless_damaged(layer.find(identity, uri, version))
         return found
 
     def holding(self, identity: str, uri: Uri, digest: str) -> CacheEntry | None:
         if (found := super().holding(identity, uri, digest)) is not None:
             return found
-        below = (layer.holding(identity, uri, digest) for layer in self._layers)
+        layers = self._layers
+        below = (self._unless_damaged(layer.holding(identity, uri, digest)) for layer in layers)
         return next((e for e in below if e is not None and not self._is_forgotten(e)), None)
 
     def forget(self, identity: str, uri: Uri) -> bool:
@@ -108,16 +109,41 @@ class LayeredCache(DirectoryCache):
         self, identity: str, uri: Uri, *, progress: TransferProgress = SILENT
     ) -> tuple[Path, ...]:
         """As the port says; what is damaged in a layer stays there, and is not served any more."""
-        damaged = super().remove_damaged(identity, uri, progress=progress)
-        current = self.current(identity, uri)
-        if current is None or self._is_own(current):
-            return damaged
-        progress.total(current.info.size_bytes)
-        with cache_errors(self.root):
-            if is_whole(current, progress):
-                return damaged
-        self._forget_layers(identity, uri)
-        return (*damaged, current.path)
+        damaged = [*super().remove_damaged(identity, uri, progress=progress)]
+        entries = [entry for layer in self._layers for entry in layer.of_source(identity, uri)]
+        served = [entry for entry in entries if self._unless_damaged(entry)]
+        if served:
+            progress.total(sum(entry.info.size_bytes for entry in served))
+        for entry in served:
+            with cache_errors(self.root):
+                if not is_whole(entry, progress):
+                    self._refuse(entry)
+                    damaged.append(entry.path)
+        return tuple(damaged)
+
+    def _refuse(self, entry: CacheEntry) -> None:
+        """Notes for all who use this cache that a layer's entry is damaged."""
+        if (mark := self._mark_of(entry)) is not None:
+            self.write_ref(mark, ref_json(entry.identity, _NONE), time.time_ns())
+
+    def _unless_damaged(self, entry: CacheEntry | None) -> CacheEntry | None:
+        """An entry, unless it is a layer's that was found to be damaged."""
+        if entry is None or self._is_own(entry):
+            return entry
+        mark = self._mark_of(entry)
+        return None if mark is None or os.path.lexists(mark) else entry
+
+    def _mark_of(self, entry: CacheEntry) -> str | None:
+        """The name of the note that an entry is damaged; None where the entry is gone.
+
+        One that its owner repairs has another file.
+        """
+        try:
+            status = os.lstat(entry.path)
+        except OSError:
+            return None
+        file = f"{entry.revision_id}-{status.st_ino:x}-{status.st_ctime_ns:x}"
+        return f"{self.refs}/{entry.path.parents[1].name}.{file}"
 
     def _forget_layers(self, identity: str, uri: Uri) -> None:
         place = self.place(identity, uri)

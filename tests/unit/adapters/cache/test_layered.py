@@ -120,6 +120,59 @@ def test_a_layer_that_goes_away_is_a_miss(cache, lower):
     assert None is cache.current(*SOURCE)
 
 
+def rot(path):
+    """Changes bytes as a bad disk does: size and time stay."""
+    status = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"\0" * status.st_size)
+    path.chmod(0o444)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+class TestADamagedCopyInALayer:
+    @pytest.fixture
+    def old(self, cache, lower):
+        """One that is not current any more."""
+        entry = publish(lower, b"old", info=described(b"old", version="v1"))
+        rot(entry.path)
+        publish(lower, b"new", at=NOON + SECOND)
+        assert (entry.path,) == cache.remove_damaged(*SOURCE)
+        return entry
+
+    def test_it_is_told_once(self, cache, old):
+        assert () == cache.remove_damaged(*SOURCE)
+        assert b"new" == cache.current(*SOURCE).path.read_bytes()
+
+    def test_it_is_not_found_by_its_version(self, cache, old):
+        assert None is cache.find(*SOURCE, "v1")
+
+    def test_it_is_not_found_by_its_bytes_whatever_becomes_current(self, cache, old):
+        publish(cache, b"newer", at=datetime.now(UTC))
+
+        assert None is cache.holding(*SOURCE, old.digest)
+
+    def test_it_is_not_current_for_others_either(self, tmp_path, cache, lower):
+        entry = publish(lower, b"bytes")
+        other = LayeredCache(tmp_path / "upper", [lower.root])
+        other.confirm(entry, NOON + SECOND)
+        assert [entry.path] == [one.path for one in [other.current(*SOURCE)] if one]
+        rot(entry.path)
+
+        assert (entry.path,) == cache.remove_damaged(*SOURCE)
+
+        assert (None, None) == (cache.current(*SOURCE), other.current(*SOURCE))
+        own = publish(other, b"bytes", at=datetime.now(UTC))
+        assert own.path == cache.current(*SOURCE).path
+        shutil.rmtree(own.path.parent)
+        assert (None, None) == (cache.current(*SOURCE), other.current(*SOURCE))
+
+    def test_it_is_served_again_when_its_owner_has_repaired_it(self, cache, lower, old):
+        assert (old.path,) == lower.remove_damaged(*SOURCE)
+        publish(lower, b"old", info=described(b"old", version="v1"))
+
+        assert b"old" == cache.find(*SOURCE, "v1").path.read_bytes()
+
+
 def test_what_is_forgotten_is_not_served_from_a_layer(cache, lower, untouched):
     entry = publish(lower, b"bytes")
     untouched()
