@@ -142,7 +142,7 @@ class Housekeeping:
         """What nobody is at, and nobody can find."""
         trash = self.entries.trash
         for path in map(trash.joinpath, names_in(trash)):
-            if owner_is_gone(path.name) or _is_old(path):
+            if owner_is_gone(path.name) or _is_old(path, moved=True):
                 yield path
         yield from filter(_is_old, self._lost_refs())
 
@@ -169,8 +169,11 @@ def entry_name(entry: CacheEntry) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def _is_old(path: Path) -> bool:
+def _is_old(path: Path, *, moved: bool = False) -> bool:
+    """Whether nothing was written there for long; or, of what was `moved`, whether it lies long."""
     try:
-        return time.time() - path.lstat().st_mtime > GRACE.total_seconds()
+        status = path.lstat()
     except OSError:
         return False  # it has just gone
+    since = status.st_ctime if moved else status.st_mtime
+    return time.time() - since > GRACE.total_seconds()

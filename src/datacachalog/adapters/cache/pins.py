@@ -261,5 +261,5 @@ def _held(path: Path) -> set[str]:
             case ["pin", name, _]:
                 pinned[name] += 1
             case ["unpin", name, _]:
-                pinned[name] -= 1
+                pinned[name] = max(0, pinned[name] - 1)  # a fork's parent may have set it
     return recent | set(latest.values()) | {name for name, n in pinned.items() if n > 0}

@@ -270,6 +270,21 @@ class TestPins:
                 folder.chmod(folder.stat().st_mode | 0o200)
 
 
+def test_a_child_that_leaves_the_block_of_its_parent_pins_as_others_do(cache, root):
+    entry = publish(cache, b"bytes")
+    with cache.pin(entry):
+        child = os.fork()
+    if child == 0:
+        is_pinned = False
+        try:
+            with cache.pin(entry):
+                is_pinned = all(usage.is_pinned for usage in DirectoryCache(root).usages())
+        finally:
+            os._exit(0 if is_pinned else 1)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 class TestWithoutAGate:
     """Where locks do nothing, a pin may come between a remover's two looks."""
 
@@ -302,6 +317,16 @@ class TestWithoutAGate:
     def test_also_where_the_source_has_gone_meanwhile(self, cache, late):
         entry = publish(cache, b"bytes")
         late(entry, entry.path.parents[1].rmdir)
+
+        assert () == cache.remove([entry])
+
+        assert b"bytes" == entry.path.read_bytes()
+
+    def test_also_where_another_one_sweeps_meanwhile(self, cache, root, late):
+        entry = publish(cache, b"bytes")
+        long_ago = time.time() - 7 * 24 * 3600
+        os.utime(entry.path.parent, (long_ago, long_ago))  # when it was last used
+        late(entry, DirectoryCache(root).sweep)
 
         assert () == cache.remove([entry])
 
