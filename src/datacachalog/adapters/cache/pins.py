@@ -162,7 +162,7 @@ class _PinFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fresh.rename(self.path)
         self._end = weakref.finalize(self, _remove, self._fd, self.path, os.getpid())
-        self._size = 0
+        self._size, self._is_torn = 0, False
 
     def is_lock_seen(self) -> bool:
         """Whether this file's own lock keeps another descriptor off, as it should."""
@@ -215,8 +215,12 @@ class _PinFile:
 
     def _append(self, text: str) -> None:
         data = text.encode()
+        if self._is_torn:  # what comes now must not be read as the end of that line
+            data = b"\n" + data
+        self._is_torn = True
         while data:
             data = data[os.write(self._fd, data) :]
+        self._is_torn = False
         self._size += len(text)
 
     def _rewrite(self) -> None:

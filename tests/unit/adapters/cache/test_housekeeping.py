@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from datacachalog.adapters.cache import pins as pins_module
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import EntryFolders
 from datacachalog.adapters.cache.owners import owned_name
-from datacachalog.domain.errors import CachePermissionError
+from datacachalog.domain.errors import CacheFullError, CachePermissionError
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.sources import NOON, SECOND, SOURCE, publish, source
 
@@ -268,6 +269,23 @@ class TestPins:
         finally:
             for folder in [root, *root.rglob("*")]:
                 folder.chmod(folder.stat().st_mode | 0o200)
+
+
+def test_a_pin_counts_after_one_that_a_full_disk_has_torn(cache, root):
+    entry = publish(cache, b"bytes")
+    with cache.pin(entry):
+        pass
+    (pins,) = [path for path in (root / "v1" / "pins").iterdir() if path.name != ".gate"]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (pins.stat().st_size + 5, before[1]))
+    try:
+        with pytest.raises(CacheFullError), cache.pin(entry):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with cache.pin(entry):
+        assert [True] == [usage.is_pinned for usage in DirectoryCache(root).usages()]
 
 
 def test_a_child_that_leaves_the_block_of_its_parent_pins_as_others_do(cache, root):
