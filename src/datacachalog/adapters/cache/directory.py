@@ -38,7 +38,7 @@ from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.cache.partials import Partials
 from datacachalog.adapters.cache.pins import Pins
-from datacachalog.adapters.cache.records import from_ns, read_ref, ref_json, to_ns
+from datacachalog.adapters.cache.records import DAMAGED, from_ns, read_ref, ref_json, to_ns
 from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
@@ -333,8 +333,9 @@ class DirectoryCache:
         with self._safely():
             if self.root.exists() and not self.root.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, "it is not a folder")
-            for key in names_in(self.refs):
-                (self.refs / key).unlink(missing_ok=True)
+            for name in names_in(self.refs):
+                if not name.endswith(DAMAGED):
+                    (self.refs / name).unlink(missing_ok=True)
             self._places.clear()
             left = self._partials.left_behind()
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.entries import bytes_below, names_in
 from datacachalog.adapters.cache.owners import owner_is_gone
-from datacachalog.adapters.cache.records import from_ns, read_ref
+from datacachalog.adapters.cache.records import DAMAGED, from_ns, read_ref
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.housekeeping import GRACE, Usage
 
@@ -149,7 +149,8 @@ class Housekeeping:
     def _lost_refs(self) -> Iterator[Path]:
         """Refs of sources without entries."""
         for name in names_in(self.refs) if self.lost_refs_go else ():
-            if not (self.entries.objects / name.removesuffix(".json")).exists():
+            source = self.entries.objects / name.removesuffix(".json")
+            if not name.endswith(DAMAGED) and not source.exists():
                 yield self.refs / name
 
     def _damaged(self) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import is_as_published, is_whole
-from datacachalog.adapters.cache.records import read_ref, ref_json, to_ns
+from datacachalog.adapters.cache.records import DAMAGED, read_ref, ref_json, to_ns
 from datacachalog.adapters.disk import cache_errors
 from datacachalog.ports import SILENT
 
@@ -143,7 +143,7 @@ class LayeredCache(DirectoryCache):
         except OSError:
             return None
         file = f"{entry.revision_id}-{status.st_ino:x}-{status.st_ctime_ns:x}"
-        return f"{self.refs}/{entry.path.parents[1].name}.{file}"
+        return f"{self.refs}/{entry.path.parents[1].name}.{file}{DAMAGED}"
 
     def _forget_layers(self, identity: str, uri: Uri) -> None:
         place = self.place(identity, uri)

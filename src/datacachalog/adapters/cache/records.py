@@ -23,6 +23,8 @@ RECORD = ".entry.json"
 """The name of an entry's record, beside its file; `local_name` never gives it to a file."""
 SETTLED = b"\n"
 """What a record ends in whose entry's bytes are on the disk, see `settling`."""
+DAMAGED = ".damaged"
+"""What the name of a note ends in, among the refs, that a layer's entry is damaged. It stays."""
 NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 """What the system says where there is no file, but a link, a folder or a pipe perhaps."""
 _MAX_BYTES = 64 << 10

@@ -166,6 +166,14 @@ class TestADamagedCopyInALayer:
         shutil.rmtree(own.path.parent)
         assert (None, None) == (cache.current(*SOURCE), other.current(*SOURCE))
 
+    def test_it_is_not_found_after_what_is_here_was_cleared(self, tmp_path, cache, old):
+        cache.clear()
+        (note,) = cache.refs.iterdir()
+        os.utime(note, (0, 0))
+        DirectoryCache(tmp_path / "upper").sweep()
+
+        assert None is cache.find(*SOURCE, "v1")
+
     def test_it_is_served_again_when_its_owner_has_repaired_it(self, cache, lower, old):
         assert (old.path,) == lower.remove_damaged(*SOURCE)
         publish(lower, b"old", info=described(b"old", version="v1"))
