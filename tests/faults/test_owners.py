@@ -460,11 +460,11 @@ def test_t05_what_was_opened_is_what_is_hashed(root, monkeypatch):
     entry = publish(cache, b"first")
     entries = "datacachalog.adapters.cache.entries"
 
-    def swap_and_hash(file):
+    def swap_and_hash(file, progress):
         entry.path.rename(root / "good")
         entry.path.write_bytes(b"other")
         os.utime(entry.path, ns=(entry.mtime_ns, entry.mtime_ns))
-        return blake3_in(file)
+        return blake3_in(file, progress)
 
     monkeypatch.setattr(f"{entries}.blake3_in", swap_and_hash)
     assert () == cache.remove_damaged(*SOURCE)
