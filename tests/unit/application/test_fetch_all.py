@@ -214,5 +214,6 @@ class Forgetful(ProcessPoolExecutor):
 
     def submit(self, work, /, *args, **options):
         future = super().submit(work, *args, **options)
-        self.cache.remove([future.result(timeout=60).entry])
+        future.result(timeout=60)
+        self.cache.clear()
         return future
