@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from datacachalog.ports import TransferProgress
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+"""Of what is not ours to write."""
 _OPEN_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 # Whatever the umask, nothing that is made here may be written by everybody.
 _FILE, _FOLDER = 0o664, 0o775
@@ -74,7 +75,7 @@ def cache_error(error: OSError, path: Path) -> CacheError:
     detail = error.strerror or str(error)
     if error.errno in _FULL:
         return CacheFullError(str(path), detail)
-    if error.errno in _FORBIDDEN:
+    if error.errno in FORBIDDEN:
         return CachePermissionError(str(path), detail)
     return CacheError(str(path), detail)
 

@@ -42,7 +42,7 @@ from datacachalog.adapters.cache.records import DAMAGED, from_ns, read_ref, ref_
 from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
-from datacachalog.adapters.disk import cache_errors, remove_tree, space_at, write_new
+from datacachalog.adapters.disk import FORBIDDEN, cache_errors, remove_tree, space_at, write_new
 from datacachalog.domain.keys import local_name, source_key
 from datacachalog.ports import SILENT
 
@@ -289,13 +289,21 @@ class DirectoryCache:
         key = (os.getpid(), entry.revision_id, entry.mtime_ns)
         if key in self._held and time.monotonic() < self._held[key]:
             return True
-        with contextlib.suppress(OSError):  # a shared cache that is not ours to write
-            self._pins.use(entry_name(entry))
+        is_noted = self._is_noted(entry)
         if not is_as_published(entry):
             return False
         with contextlib.suppress(OSError):
             os.utime(entry.path.parent, follow_symlinks=False)
-        self._held[key] = time.monotonic() + _HELD_S
+        if is_noted:
+            self._held[key] = time.monotonic() + _HELD_S
+        return True
+
+    def _is_noted(self, entry: CacheEntry) -> bool:
+        """Whether others see that this process has it, or never can; not so on a full disk."""
+        try:
+            self._pins.use(entry_name(entry))
+        except OSError as error:  # a cache that is not ours to write will not be at the next hit
+            return error.errno in FORBIDDEN
         return True
 
     @contextlib.contextmanager

@@ -271,6 +271,21 @@ class TestPins:
                 folder.chmod(folder.stat().st_mode | 0o200)
 
 
+def test_what_a_full_disk_kept_from_being_held_is_held_as_soon_as_it_can_be(cache, root):
+    entry, another = publish(cache, b"bytes"), DirectoryCache(root)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))
+    try:
+        assert cache.hold(entry)  # what is asked for is there, all the same
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [False] == [usage.is_pinned for usage in another.usages()]
+
+    assert cache.hold(entry)
+
+    assert [True] == [usage.is_pinned for usage in another.usages()]
+
+
 def test_a_pin_counts_after_one_that_a_full_disk_has_torn(cache, root):
     entry = publish(cache, b"bytes")
     with cache.pin(entry):
