@@ -24,6 +24,7 @@ from datacachalog.adapters.journal import has_journal
 from datacachalog.domain.errors import (
     CacheError,
     CacheFullError,
+    CachePermissionError,
     IntegrityError,
     LocalFileError,
     RemoteChangedError,
@@ -84,8 +85,12 @@ class DirectoryStaging:
     def __enter__(self) -> Self:
         self.resume = self._partials.claim(self._place.key, self._folder)
         if self._entries.shared and not self.resume:
-            # Here, not with its first file: colleagues must be able to remove it.
-            with cache_errors(self._entries.objects.parents[1]):
+            # Here, not with its first file: colleagues must be able to remove it. Who may only read
+            # is told where bytes come, as what is current needs no folder.
+            with (
+                suppress(CachePermissionError),
+                cache_errors(self._entries.objects.parents[1]),
+            ):
                 make_folder(self._folder, shared=True)
         return self
 

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 
 import pytest
 
+from datacachalog import Catalog, Dataset
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.owners import owned_name, owner_is_gone
 from datacachalog.domain.errors import CacheFullError
@@ -88,6 +89,24 @@ class TestReadOnlyCaches:
             """
 
         assert ["Permission denied"] == as_nobody(program, open_folder, read_only.root)
+
+    def test_a_fetch_of_what_is_current_serves_it(self, open_folder):
+        (open_folder / "warm.csv").write_text("warm")
+        root = open_folder / "cache"
+        dataset = Dataset("warm", open_folder / "warm.csv")
+        Catalog([dataset], cache_dir=root, cache_shared=True).fetch("warm")
+        root.chmod(0o755)
+        for path in root.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        program = """
+            folder, root = map(Path, sys.argv[1:])
+            for shared in (False, True):
+                datasets = [Dataset("warm", folder / "warm.csv")]
+                catalog = Catalog(datasets, cache_dir=root, cache_shared=shared)
+                print(catalog.obtain("warm").outcome.value)
+            """
+
+        assert ["unchanged"] * 2 == as_nobody(program, open_folder, root)
 
     def test_one_that_may_not_be_looked_into_is_not_taken_for_an_empty_one(self, read_only):
         for folder in (read_only.objects, read_only.refs, read_only.partial):
