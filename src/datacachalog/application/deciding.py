@@ -108,7 +108,7 @@ class Deciding:
 
 def undeclared(dataset: Dataset) -> IntegrityError:
     """The error where the store holds what is cached, and that is not what was declared."""
-    detail = f"it is unchanged, and {dataset.checksum} is declared"
+    detail = f"it is what is cached already, and {dataset.checksum} is declared"
     return IntegrityError(str(dataset.source), detail)
 
 

@@ -9,6 +9,7 @@ from datacachalog.application.callers import warn_caller
 from datacachalog.application.results import CacheSizeWarning, Collected
 from datacachalog.domain.errors import CacheError, CacheFullError
 from datacachalog.domain.housekeeping import Wish, removals, to_make_room
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -78,7 +79,7 @@ class Housekeeping:
         if missing > 0 and not removed:
             self._in_vain_at = now
         if most is not None and (left := self._cache.size_bytes()) > most:
-            told = f"the cache takes {left:,} bytes, {most:,} are allowed, and the rest is in use"
+            told = f"the cache takes {size(left)}, more than max_size ({size(most)}): all is in use"
             warn_caller(told, CacheSizeWarning)
 
     def _make_room(self) -> bool:

@@ -84,12 +84,13 @@ def _print_version(*, as_json: bool) -> None:
 )
 @click.option(
     "--cache-dir",
-    type=click.Path(),  # text: as a Path, an unset variable is the current folder
+    # Text: as a Path, an unset variable is the current folder. What cannot be read, the cache tells.
+    type=click.Path(readable=False),
     metavar="PATH",
     help="Where copies are kept. DATACACHALOG_CACHE_DIR says the same.",
 )
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notices, only errors.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no notices, only warnings and errors.")
 @click.option("--version", is_flag=True, help="Print the version.")
 @click.pass_context
 def app(

@@ -74,10 +74,18 @@ def _as_usage_error(error: click.ClickException) -> UsageError:
     hint = f"'{command} --help' shows what there is"
     if isinstance(error, click.NoSuchOption):
         close = sorted(error.possibilities or ())
+        if context is not None and context.parent and _is_global(error.option_name, context):
+            hint = f"it stands before the command: 'catalog {error.option_name} …'"
+            return UsageError(f"there is no option {error.option_name!r} here", hint)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else hint
         return UsageError(f"there is no option {error.option_name!r}", hint)
     text = error.format_message().rstrip(".")
     return UsageError(text[:1].lower() + text[1:], hint)
+
+
+def _is_global(option: str, context: click.Context) -> bool:
+    """Whether `catalog` itself has that option, so that whoever gave it elsewhere is told where."""
+    return any(option in one.opts for one in context.find_root().command.params)
 
 
 def _tell(error: Exception, *, as_json: bool) -> ExitCode:

@@ -170,6 +170,8 @@ def parsed(text: str, file: str) -> dict[str, Pin]:
         raise LockfileError(file, f"not TOML: {re.sub(_LINE, '', str(error))}", line) from None
     if (version := tree.get("version")) != FORMAT or isinstance(version, bool):
         problem = f"its version is {_shown(version)}, and only {FORMAT} is known"
+        if version is None:
+            problem = f"it has no 'version = {FORMAT}'"
         raise LockfileError(file, problem, _line_of(text, r"version\b"))
     for key in tree.keys() - {"version", "datasets"}:
         problem = f"the key {_shown(key)} is not known"

@@ -9,6 +9,7 @@ _UNITS: dict[str, int] = {"": 1, "B": 1}
 for _power, _letter in enumerate("KMGTP", start=1):
     _UNITS |= {f"{_letter}B": 1000**_power, f"{_letter}IB": 1024**_power}
 _AMOUNT = re.compile(r"(\d{1,15})(?:\.(\d{1,9}))?\s*([A-Za-z]{0,3})", re.ASCII)
+_LACKS_A_UNIT = re.compile(r"[1-9][0-9]?(?:\.[0-9]*)?")
 _SHARE = re.compile(r"(\d{1,2})(?:\.(\d{1,3}))?\s*%", re.ASCII)
 
 
@@ -48,6 +49,8 @@ class MinFree:
         """
         if found := _SHARE.fullmatch(text.strip()):
             return cls(share=int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0")))
+        if _LACKS_A_UNIT.fullmatch(text.strip()):  # five bytes are what nobody means
+            raise ValueError(f"must be a share such as 5%, or a size with its unit, not {text!r}")
         try:
             return cls(parse_bytes(text))
         except ValueError:

@@ -282,7 +282,12 @@ _CACHE: Final = Section(
             "What the disk keeps free: a share such as 5%, which is the default, or a size; 0 "
             "asks for nothing.",
             values.min_free,
-            {"type": ["integer", "string"], "minimum": 0, "pattern": rf"{_SIZE}|^\s*{_SHARE}\s*$"},
+            {
+                "type": ["integer", "string"],
+                "minimum": 0,
+                "pattern": rf"{_SIZE}|^\s*{_SHARE}\s*$",
+                "not": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100},
+            },
         ),
     },
 )

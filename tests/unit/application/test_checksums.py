@@ -82,7 +82,7 @@ def test_a_copy_from_before_the_declaration_is_not_served(a_catalog, storage, fr
     a_catalog().fetch("orders")
     catalog = a_catalog(checksum=OTHER, freshness=freshness)
 
-    with pytest.raises(IntegrityError, match="unchanged"):
+    with pytest.raises(IntegrityError, match="what is cached already"):
         catalog.fetch("orders")
 
 

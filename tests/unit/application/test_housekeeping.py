@@ -101,7 +101,7 @@ class TestBounds:
     def test_what_is_larger_than_the_bound_is_served_all_the_same(self, many, today):
         catalog = many(Bounds(5, MinFree()), clock=today)
 
-        with pytest.warns(CacheSizeWarning, match="takes 10 bytes, 5 are allowed"):
+        with pytest.warns(CacheSizeWarning, match=r"takes 10 B, more than max_size \(5 B\)"):
             path = catalog.fetch("d1")
 
         assert path.exists()

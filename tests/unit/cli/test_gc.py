@@ -73,9 +73,12 @@ def test_a_size_is_kept(two, catalog):
 def test_what_was_just_used_stays(two, catalog):
     _, new = two
 
-    catalog("gc", "--max-size", "0")
+    told = catalog("gc", "--max-size", "0").stderr
 
     assert new.exists()
+    assert told.splitlines()[-1] == (
+        "9 B are more than 0 B, as what is in use, or was within the last hour, stays"
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +122,7 @@ def test_a_bound_that_cannot_hold_is_told_in_our_words(project, catalog):
     _, _, stderr = catalog("fetch", "customers")
 
     assert stderr.splitlines()[-1] == (
-        "warning: the cache takes 7 bytes, 1 are allowed, and the rest is in use"
+        "warning: the cache takes 7 B, more than max_size (1 B): all is in use"
     )
 
 

@@ -80,6 +80,14 @@ def test_a_wrong_option_is_told_in_our_voice(catalog):
     ] == stderr.splitlines()
 
 
+@pytest.mark.parametrize("option", ["-q", "--quiet", "--cache-dir", "--catalog"])
+def test_an_option_of_all_commands_that_stands_behind_one_is_told_its_place(catalog, option):
+    assert [
+        f"error: there is no option {option!r} here",
+        f"hint: it stands before the command: 'catalog {option} …'",
+    ] == catalog("fetch", "customers", option).stderr.splitlines()
+
+
 def test_an_option_like_no_other_is_not_guessed(catalog):
     assert (
         "error: there is no option '--xyzzy'\nhint: 'catalog fetch --help' shows what there is\n"

@@ -193,7 +193,8 @@ class TestWrongText:
         [
             ("version = 2\n", 1, "its version is 2, and only 1 is known"),
             ("\n\nversion = true\n", 3, "its version is True"),
-            ("# nothing\n", 1, "its version is None"),
+            ("# nothing\n", 1, "it has no 'version = 1'"),
+            ("", 1, "it has no 'version = 1'"),
             (f"{HEAD}x = [\n", 2, "neither a table .* nor a key"),
             (f"{HEAD}x = 1 2\n", 2, "not TOML"),
             (f"{HEAD}x = {'9' * 5000}\n", 2, "neither"),

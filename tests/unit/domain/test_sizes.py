@@ -40,10 +40,16 @@ def test_a_number_is_that_many_bytes(size_bytes):
 
 
 @pytest.mark.parametrize(
-    ("text", "of_1000"), [("5%", 50), ("2.5 %", 25), ("0.1%", 1), ("0", 0), ("7B", 7), ("99%", 990)]
+    ("text", "of_1000"), [("5%", 50), ("2.5 %", 25), ("0.1%", 1), ("0", 0), ("7B", 7), ("100", 100), ("99%", 990)]
 )
 def test_what_is_to_stay_free_is_a_share_or_a_size(text, of_1000):
     assert of_1000 == MinFree.parse(text).of_disk(1000)
+
+
+@pytest.mark.parametrize("text", ["1", " 5 ", "99", "2.5"])
+def test_a_small_number_that_lacks_its_percent_sign_is_refused(text):
+    with pytest.raises(ValueError, match="must be a share such as 5%, or a size with its unit"):
+        MinFree.parse(text)
 
 
 @pytest.mark.parametrize("text", ["100%", "5.1234%", "%", "-5%", "some", ""])

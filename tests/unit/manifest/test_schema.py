@@ -99,6 +99,7 @@ BAD = [
     in_cache("max_size: much"),
     in_cache("max_size: [1GB]"),
     in_cache("min_free: 100%"),
+    in_cache("min_free: 5"),
     in_cache("min_free: 5 %%"),
     "version: 1\nview: .",
     "version: 1\nview: ./",

@@ -75,6 +75,10 @@ def command(
     )
     verb = "would free" if dry_run else "freed"
     session.say(f"{verb} {size(found.freed_bytes)}; {size(found.kept_bytes)} stay")
+    if max_size is not None and found.kept_bytes > max_size:
+        kept, most = size(found.kept_bytes), size(max_size)
+        why = "what is in use, or was within the last hour, stays"
+        session.say(f"{kept} are more than {most}, as {why}")
 
 
 def _row(entry: CacheEntry) -> list[Cell]:

@@ -67,7 +67,10 @@ class IntegrityError(CacheError):
     """Bytes are not what they are recorded or declared to be."""
 
     code = "integrity"
-    _hint = "fetch it again; if that does not help, the store or the disk is damaged"
+    _hint = (
+        "fetch it again; if that does not help, the store or the disk is damaged, or the "
+        "'checksum' of the dataset is not that of what the store holds now"
+    )
 
     def __str__(self) -> str:
         return f"{self.path!r} does not hold the bytes it should: {self.detail}"

@@ -119,6 +119,17 @@ class TestReadOnlyCaches:
         assert [" ".join(["CachePermissionError"] * 2)] == as_nobody(program, read_only.root)
 
 
+    def test_one_that_may_not_be_listed_is_no_wrong_option(self, shared):
+        publish(shared, b"first")
+        shared.root.chmod(0o700)
+        program = """
+            from datacachalog.cli.main import run
+            print(run(["--cache-dir", sys.argv[1], "cache", "stats"]).name)
+            """
+
+        assert ["CACHE"] == as_nobody(program, shared.root)
+
+
 class TestSharedCaches:
     def test_what_another_user_does_is_remembered(self, shared):
         """Who may write to the folders, but owns none of the files."""
