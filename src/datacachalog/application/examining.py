@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datacachalog.application.deciding import refuse_offline
 from datacachalog.application.results import DatasetStatus, Integrity, State, Verified
-from datacachalog.domain.errors import DatacachalogError
+from datacachalog.domain.errors import DatacachalogError, IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,8 @@ class Examining:
             if repair is not None:
                 entry = repair(name)
         except DatacachalogError as error:
-            return Verified(name, Integrity.DAMAGED, None, damaged, error)
+            is_known = damaged or isinstance(error, IntegrityError)
+            found = Integrity.DAMAGED if is_known else Integrity.UNKNOWN
+            return Verified(name, found, None, damaged, error)
         state = Integrity.DAMAGED if repair is None else Integrity.REPAIRED
         return Verified(name, state, entry, damaged, None)

@@ -105,13 +105,16 @@ class Integrity(Enum):
     """Some were not, and were removed."""
     REPAIRED = "repaired"
     """Some were not, and the dataset was fetched again."""
+    UNKNOWN = "unknown"
+    """They could not be read; the error says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """One line of `Catalog.verify`. `damaged` is where copies were that have been removed.
 
-    `error` is why a damaged copy could not be removed, or the dataset not be fetched again.
+    `error` is why a damaged copy could not be removed, the dataset not be fetched again, or the
+    copies not be read.
     """
 
     name: str

@@ -84,13 +84,16 @@ def _print_version(*, as_json: bool) -> None:
 )
 @click.option(
     "--cache-dir",
-    # Text: as a Path, an unset variable is the current folder. What cannot be read, the cache tells.
+    # Text: as a Path, an unset variable is the current folder. That it cannot be read is told by
+    # the cache.
     type=click.Path(readable=False),
     metavar="PATH",
     help="Where copies are kept. DATACACHALOG_CACHE_DIR says the same.",
 )
 @json_option
-@click.option("--quiet", "-q", is_flag=True, help="No progress and no notices, only warnings and errors.")
+@click.option(
+    "--quiet", "-q", is_flag=True, help="No progress and no notices, only warnings and errors."
+)
 @click.option("--version", is_flag=True, help="Print the version.")
 @click.pass_context
 def app(

@@ -6,7 +6,13 @@ import os
 
 import pytest
 
-from datacachalog import DatasetNotFoundError, Integrity, StorageUnavailableError
+from datacachalog import (
+    CachePermissionError,
+    DatasetNotFoundError,
+    Integrity,
+    IntegrityError,
+    StorageUnavailableError,
+)
 from tests.unit.application.world import ORDERS, SECOND, RecordedProgress
 
 
@@ -107,3 +113,21 @@ def test_the_reading_of_each_copy_is_shown_and_so_is_its_repair(catalog, storage
 def test_an_unknown_name_is_an_error(catalog):
     with pytest.raises(DatasetNotFoundError):
         catalog.verify(["ordres"])
+
+
+@pytest.mark.parametrize(
+    ("error", "integrity"),
+    [
+        (CachePermissionError("/cache", "Permission denied"), Integrity.UNKNOWN),
+        (IntegrityError("/cache/orders.csv", "it cannot be removed"), Integrity.DAMAGED),
+    ],
+)
+def test_what_cannot_be_read_is_not_called_damaged(catalog, cache, monkeypatch, error, integrity):
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cache, "remove_damaged", refuse)
+
+    (found,) = catalog.verify(["orders"])
+
+    assert (integrity, error, ()) == (found.integrity, found.error, found.damaged)

@@ -136,6 +136,14 @@ def test_the_shell_is_offered_commands_options_and_names(
     assert offered == [line.split(",")[1] for line in capfd.readouterr().out.split()]
 
 
+def test_a_cache_that_may_not_be_listed_is_no_wrong_option(project, catalog, monkeypatch):
+    """Its error is that of the cache, as where a variable or the catalog names it."""
+    Path("mine").mkdir()
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+
+    assert 0 == catalog("--cache-dir", "mine", "cache", "dir").code
+
+
 def test_a_cache_that_is_no_folder_is_not_the_current_one(project, catalog):
     """As of an unset variable: `catalog --cache-dir "$UNSET"`."""
     before = sorted(Path().rglob("*"))

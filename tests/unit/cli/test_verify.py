@@ -27,7 +27,8 @@ def test_whole_copies_are_intact(project, catalog):
 def test_damage_is_told_by_the_exit_code_once(project, catalog):
     path = damaged(catalog)
 
-    assert (7, "customers\tdamaged\t\n", "") == catalog("verify", "customers")
+    told = "what was damaged is removed; the next fetch downloads it again\n"
+    assert (7, "customers\tdamaged\t\n", told) == catalog("verify", "customers")
 
     assert not path.exists()
     assert (0, "customers\tabsent\t\n", "") == catalog("verify", "customers")
@@ -56,3 +57,17 @@ def test_what_cannot_be_repaired_is_told(project, catalog):
 
     assert (7, "customers\tdamaged\t\n") == (code, stdout)
     assert "warning: customers: there is no object at" in stderr
+
+
+def test_what_cannot_be_looked_at_is_not_called_damaged(project, catalog, monkeypatch):
+    catalog("fetch", "customers")
+    monkeypatch.setattr("datacachalog.adapters.cache.entries.names_in", forbidden)
+
+    code, stdout, stderr = catalog("verify", "customers")
+
+    assert (9, "customers\tunknown\t\n") == (code, stdout)
+    assert "warning: customers: the cache at" in stderr
+
+
+def forbidden(_):
+    raise PermissionError(13, "Permission denied")

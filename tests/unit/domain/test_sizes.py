@@ -40,7 +40,8 @@ def test_a_number_is_that_many_bytes(size_bytes):
 
 
 @pytest.mark.parametrize(
-    ("text", "of_1000"), [("5%", 50), ("2.5 %", 25), ("0.1%", 1), ("0", 0), ("7B", 7), ("100", 100), ("99%", 990)]
+    ("text", "of_1000"),
+    [("5%", 50), ("2.5 %", 25), ("0.1%", 1), ("0", 0), ("7B", 7), ("100", 100), ("99%", 990)],
 )
 def test_what_is_to_stay_free_is_a_share_or_a_size(text, of_1000):
     assert of_1000 == MinFree.parse(text).of_disk(1000)

@@ -15,6 +15,7 @@ from datacachalog.adapters.cache.records import NOTHING_THERE, RECORD, read_reco
 from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.digest import blake3_in, opened
 from datacachalog.adapters.disk import make_folder, remove_tree
+from datacachalog.domain.errors import IntegrityError
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
@@ -107,6 +108,7 @@ class EntryFolders:
         """Discards the entries of one source that are not as published; where their files were.
 
         Raises:
+            IntegrityError: one is damaged, and cannot be removed.
             OSError: the system failed to read one, so there may be nothing wrong with it.
         """
         if sizes := [entry.info.size_bytes for entry in self.of_source(key)]:
@@ -117,8 +119,15 @@ class EntryFolders:
                 entry = self.examine(key, revision)
                 if entry is not None and is_whole(entry, progress):
                     self.settling.settle(entry)
-                elif self.discard(folder, seen):
+                elif self._is_discarded(folder, seen):
                     yield folder / file_name
+
+    def _is_discarded(self, folder: Path, seen: int | None) -> bool:
+        try:
+            return self.discard(folder, seen)
+        except OSError as error:
+            detail = f"it is damaged, and cannot be removed: {error.strerror}"
+            raise IntegrityError(str(folder), detail) from error
 
     def discard(self, folder: Path, seen: int | None) -> bool:
         """Takes a folder out of sight in one step, then removes it; whether it was that one.

@@ -9,7 +9,7 @@ import click
 
 from datacachalog import Integrity
 from datacachalog.cli import messages
-from datacachalog.cli.exits import ExitCode
+from datacachalog.cli.exits import ExitCode, worst
 from datacachalog.cli.interrupts import interruptibly
 from datacachalog.cli.options import json_option, offline_option
 from datacachalog.cli.output import Painted, Size
@@ -25,6 +25,7 @@ _COLOURS = {
     Integrity.REPAIRED: "yellow",
     Integrity.ABSENT: "dim",
     Integrity.DAMAGED: "red",
+    Integrity.UNKNOWN: "red",
 }
 
 
@@ -39,7 +40,8 @@ def command(
 ) -> None:
     """Read every byte of the cached copies, and remove damaged ones.
 
-    All datasets, unless some are named. Exits with 7 if one was damaged and is not repaired.
+    All datasets, unless some are named. Exits with 7 if one was damaged and is not repaired,
+    with 9 if copies cannot be read.
     """
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open(offline=offline)
@@ -51,8 +53,10 @@ def command(
     for one in found:
         if one.error is not None and not session.as_json:
             messages.warn(f"{one.name}: {one.error}")
-    if any(one.integrity is Integrity.DAMAGED for one in found):
-        ctx.exit(ExitCode.INTEGRITY)
+    lost = [one for one in found if one.integrity is Integrity.DAMAGED]
+    if any(one.error is None for one in lost):
+        session.say("what was damaged is removed; the next fetch downloads it again")
+    ctx.exit(ExitCode.INTEGRITY if lost else worst(one.error for one in found if one.error))
 
 
 def _row(one: Verified) -> list[Cell]:

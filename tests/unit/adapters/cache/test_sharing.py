@@ -118,16 +118,21 @@ class TestReadOnlyCaches:
 
         assert [" ".join(["CachePermissionError"] * 2)] == as_nobody(program, read_only.root)
 
-
-    def test_one_that_may_not_be_listed_is_no_wrong_option(self, shared):
-        publish(shared, b"first")
-        shared.root.chmod(0o700)
+    def test_one_that_is_damaged_is_told_from_one_that_may_not_be_read(self, read_only):
         program = """
-            from datacachalog.cli.main import run
-            print(run(["--cache-dir", sys.argv[1], "cache", "stats"]).name)
+            cache = DirectoryCache(Path(sys.argv[1]))
+            print(attempt(lambda: cache.remove_damaged(*SOURCE)))
             """
+        path = read_only.current(*SOURCE).path
+        status = path.stat()
 
-        assert ["CACHE"] == as_nobody(program, shared.root)
+        path.chmod(0o600)
+        assert ["CachePermissionError"] == as_nobody(program, read_only.root)
+
+        path.chmod(0o644)
+        path.write_bytes(b"First")
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert ["IntegrityError"] == as_nobody(program, read_only.root)
 
 
 class TestSharedCaches:
