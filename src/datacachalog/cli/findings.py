@@ -133,6 +133,20 @@ def cache_folder(
     )
 
 
+def cache_layer(folder: Path, environ: Mapping[str, str], declared: Manifest) -> Finding:
+    """What a layer of the cache holds, and whether it can be used; one may be missing."""
+    known: dict[str, JsonValue] = {"dir": str(folder), "is_there": folder.is_dir()}
+    try:
+        shared = config.is_shared(None, environ, declared.shared)
+        copies = len(list(DirectoryCache(folder, shared=shared, is_layer=True).entries()))
+    except DatacachalogError as error:
+        return Finding("layer", str(error), known, error)
+    if not folder.is_dir():
+        return Finding("layer", f"{folder}, which is no folder here, so it has nothing", known)
+    said = f"{folder}, {copies} {'copy' if copies == 1 else 'copies'}"
+    return Finding("layer", said, {**known, "copies": copies})
+
+
 def view_folder(folder: Path, datasets: Iterable[Dataset]) -> Finding:
     """Whether the links of the view can be made, and which of them lead nowhere."""
     view, known = DirectoryView(folder), {"dir": str(folder)}

@@ -144,6 +144,24 @@ def test_the_catalog_may_say_where_the_cache_is(project, diagnosis, monkeypatch)
     )
 
 
+def test_layers_are_told_and_so_is_one_that_is_missing(project, catalog):
+    catalog("--cache-dir", "layer", "fetch", "customers")
+    (project / "open").mkdir()
+    (project / "open").chmod(0o777)
+    with (project / "catalog.yaml").open("a") as file:
+        file.write("cache:\n  layers: [layer, lair, open]\n")
+
+    code, stdout, _ = catalog("doctor")
+
+    there, missing, unsafe = [
+        line.partition("\t")[2] for line in stdout.splitlines() if line.startswith("layer")
+    ]
+    assert 9 == code
+    assert there.endswith("/project/layer, 1 copy")
+    assert missing.endswith("/project/lair, which is no folder here, so it has nothing")
+    assert unsafe.startswith("failed: the cache at")
+
+
 def test_a_folder_that_is_not_there_fails_its_check(project, diagnosis):
     (project / "catalog.yaml").write_text(
         "version: 1\ndatasets:\n  a: {source: data/customers.csv}\n  b: {source: lost/b.csv}\n"

@@ -9,7 +9,14 @@ import click
 
 from datacachalog import Catalog
 from datacachalog.cli.exits import exit_code
-from datacachalog.cli.findings import cache_folder, catalog_file, environment, versions, view_folder
+from datacachalog.cli.findings import (
+    cache_folder,
+    cache_layer,
+    catalog_file,
+    environment,
+    versions,
+    view_folder,
+)
 from datacachalog.cli.messages import hint_of
 from datacachalog.cli.options import json_option
 from datacachalog.cli.output import Painted
@@ -43,6 +50,8 @@ def _findings(session: Session) -> list[Finding]:
     catalog, declared = catalog_file(session.options, os.environ)
     found = [versions(), environment(os.environ), catalog]
     found.append(cache_folder(session.options, os.environ, declared))
+    if declared is not None:
+        found += [cache_layer(one, os.environ, declared) for one in declared.layers]
     if declared is not None and declared.view is not None:
         found.append(view_folder(declared.view, declared.datasets))
     if declared is not None:
