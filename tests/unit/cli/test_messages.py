@@ -78,7 +78,10 @@ def test_several_failures_are_told_together_and_each_hint_once_with_its_datasets
             "hint for sales, costs: check the network and the endpoint; "
             "'catalog doctor' tries each store"
         ),
-        "hint for other: fetch it again; if that does not help, the store or the disk is damaged",
+        (
+            "hint for other: fetch it again; if that does not help, the store or the disk is damaged, "
+            "or a declared 'checksum' is out of date"
+        ),
     ] == told(SEVERAL).splitlines()
 
 

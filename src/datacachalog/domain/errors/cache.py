@@ -68,8 +68,8 @@ class IntegrityError(CacheError):
 
     code = "integrity"
     _hint = (
-        "fetch it again; if that does not help, the store or the disk is damaged, or the "
-        "'checksum' of the dataset is not that of what the store holds now"
+        "fetch it again; if that does not help, the store or the disk is damaged, or a "
+        "declared 'checksum' is out of date"
     )
 
     def __str__(self) -> str:
