@@ -79,8 +79,8 @@ def test_several_failures_are_told_together_and_each_hint_once_with_its_datasets
             "'catalog doctor' tries each store"
         ),
         (
-            "hint for other: fetch it again; if that does not help, the store or the disk is damaged, "
-            "or a declared 'checksum' is out of date"
+            "hint for other: fetch it again; if that does not help, the store or the disk is "
+            "damaged, or a declared 'checksum' is out of date"
         ),
     ] == told(SEVERAL).splitlines()
 
