@@ -62,7 +62,7 @@ def test_other_bytes_of_which_a_store_tells_the_same_are_not_handed_out(first, s
         other = staging.publish(info, checked_at=entry.checked_at + SECOND, current=True)
     assert other.revision_id == entry.revision_id
 
-    with pytest.raises(IntegrityError, match="it is unchanged"):
+    with pytest.raises(IntegrityError, match="it is what is cached already"):
         first.fetch("orders")
 
 
