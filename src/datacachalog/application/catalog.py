@@ -133,19 +133,30 @@ class CoreCatalog(FetchableDatasets):
         results, _ = for_each(self._status_of, wanted)
         return tuple(results[name] for name in wanted)
 
-    def why(self, name: str, *, refresh: bool = False, offline: bool | None = None) -> Explanation:
+    def why(
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        offline: bool | None = None,
+        locked: bool = False,
+    ) -> Explanation:
         """What a `fetch` with these options would do now, and why; `str()` of it is a sentence.
 
         Decides as `fetch` does. Asks the store where that would, once and for no bytes, and changes
-        nothing in the cache. Only an unknown name raises.
+        nothing in the cache. Only an unknown name raises, and `locked` with `refresh`.
 
         >>> from datacachalog import Catalog, Dataset
         >>> catalog = Catalog([Dataset("customers", "data/no-such.csv")])
         >>> catalog.why("customers").reason.value
         'refused'
         """
-        alone = self.offline if offline is None else offline
-        return self._explaining.explain(self[name], refresh=refresh, offline=alone)
+        dataset, alone = self[name], self.offline if offline is None else offline
+        if not locked:
+            return self._explaining.explain(dataset, refresh=refresh, offline=alone)
+        if refresh:
+            raise ValueError("locked goes with none of version, as_of and refresh")
+        return self._locking.explain(dataset, offline=alone)
 
     def plan(
         self,
@@ -153,13 +164,15 @@ class CoreCatalog(FetchableDatasets):
         *,
         refresh: bool = False,
         offline: bool | None = None,
+        locked: bool = False,
     ) -> Forecast:
         """What a `fetch_all` with these options would do now: what would be downloaded, how much.
 
         It is what `why` says of each dataset, of all without `names`; stores are asked in parallel.
         """
         wanted = dict.fromkeys(self[name].name for name in self._all_or(names))
-        results, _ = for_each(partial(self.why, refresh=refresh, offline=offline), wanted)
+        why = partial(self.why, refresh=refresh, offline=offline, locked=locked)
+        results, _ = for_each(why, wanted)
         return Forecast(tuple(results.values()))
 
     def verify(

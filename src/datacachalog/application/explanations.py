@@ -30,6 +30,8 @@ class Reason(Enum):
     """The cached copy was checked so lately that the store is not asked."""
     DECLARED = "declared"
     """The cached copy has the declared checksum, so that the store is not asked."""
+    LOCKED = "locked"
+    """The lockfile says which bytes are wanted, and nothing else matters."""
     UNCHANGED = "unchanged"
     """The store holds the cached revision."""
     CHANGED = "changed"

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from datacachalog.application.batch import for_each
 from datacachalog.application.deciding import refuse_offline
 from datacachalog.application.downloading import Downloading
+from datacachalog.application.explanations import Explanation, Reason
 from datacachalog.application.results import Fetched, LockChange, Locked, Outcome
 from datacachalog.domain.errors import (
+    DatacachalogError,
     FetchAllError,
     IntegrityError,
     LockfileNotFoundError,
     LockMismatchError,
     ObjectNotFoundError,
+    OfflineError,
     StorageAccessError,
+    StorageUnavailableError,
     VersionNotFoundError,
 )
 from datacachalog.domain.lockfile import Pin, moment, parsed, plan_lock, written, written_source
+from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -27,12 +33,16 @@ if TYPE_CHECKING:
 
     from datacachalog.application.deciding import Deciding
     from datacachalog.domain.dataset import Dataset
+    from datacachalog.domain.errors import StorageError
     from datacachalog.domain.lockfile import LockPlan, Pins
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import CachePort, Clock, LockfilePort, ProgressPort, StoragePort
 
+Found = TypeVar("Found")
+
 _LOCK_WAIT = timedelta(minutes=10)
+_IF_GONE = "bring it back, or check the source and the endpoint ('catalog doctor')"
 
 
 class Lockfile:
@@ -184,10 +194,30 @@ class Locking:
             with self._cache.alone(identity, uri, _LOCK_WAIT):
                 entry = self._cached(identity, uri, pin)
                 if entry is None:
-                    outcome, entry = Outcome.DOWNLOADED, self._download(dataset, pin, progress)
+                    outcome = Outcome.DOWNLOADED
+                    entry = self._one_of(
+                        dataset, pin, partial(self._arrived, dataset, pin, progress)
+                    )
         if not self._deciding.is_as_declared(entry, dataset):
             raise _undeclared(dataset)
         return Fetched(dataset.name, outcome, entry)
+
+    def explain(self, dataset: Dataset, *, offline: bool) -> Explanation:
+        """What `fetch` would do now. An error that it would raise is in the answer."""
+        uri = dataset.source
+        try:
+            pin = self._lockfile.pin(dataset)
+            entry = self._cached(self._storage.identity(uri), uri, pin)
+            if entry is None:
+                refuse_offline(uri, offline=offline)
+                remote = self._one_of(dataset, pin, partial(self._described, dataset, pin))
+                return _to_come(dataset, pin, remote)
+            if not self._deciding.is_as_declared(entry, dataset):
+                raise _undeclared(dataset)
+        except DatacachalogError as error:
+            return Explanation(dataset, _reason_of(error), None, str(error), error=error)
+        cause = f"its copy has the locked bytes ({size(pin.size_bytes)})"
+        return Explanation(dataset, Reason.LOCKED, Outcome.CACHED, cause, entry)
 
     def _cached(self, identity: str, uri: Uri, pin: Pin) -> CacheEntry | None:
         entry = self._cache.current(identity, uri)
@@ -195,37 +225,46 @@ class Locking:
             entry = self._cache.holding(identity, uri, pin.digest)
         return entry
 
-    def _download(self, dataset: Dataset, pin: Pin, progress: ProgressPort) -> CacheEntry:
-        if pin.version is None:
-            return self._current_object(dataset, pin, progress)
+    def _one_of(self, dataset: Dataset, pin: Pin, get: Callable[[str | None], Found]) -> Found:
+        """What `get` gives of the locked version, or else of the current object (None).
+
+        That may hold the bytes all the same: of a bucket that was copied, or whose policy lets
+        nobody read versions.
+        """
+        missing: StorageError | None = None
+        if pin.version is not None:
+            try:
+                return get(pin.version)
+            except (VersionNotFoundError, ObjectNotFoundError, StorageAccessError) as error:
+                missing = error
         try:
-            return self._arrived(dataset, pin, progress, pin.version)
-        except (VersionNotFoundError, ObjectNotFoundError, StorageAccessError) as error:
-            missing = error
-        # The current object may hold the bytes all the same: those of a bucket that was copied, or
-        # whose policy lets nobody read versions.
-        try:
-            return self._current_object(dataset, pin, progress)
+            try:
+                return get(None)
+            except ObjectNotFoundError as error:
+                raise LockMismatchError(dataset.name, f"is gone: {error}", _IF_GONE) from error
         except LockMismatchError as other:
+            if missing is None:
+                raise
             if isinstance(missing, StorageAccessError):
                 raise missing from other
             told = f"{other.problem} ({missing})"
             raise LockMismatchError(dataset.name, told, other.hint) from missing
 
-    def _current_object(self, dataset: Dataset, pin: Pin, progress: ProgressPort) -> CacheEntry:
-        try:
-            there = self._storage.stat(dataset.source)
-            # Another size spares a download. Another tag tells nothing: equal bytes may have two.
-            if there.size_bytes != pin.size_bytes:
-                raise _mismatch(dataset, pin, there, there.digest or pin.digest)
-            return self._arrived(dataset, pin, progress, None)
-        except ObjectNotFoundError as error:
-            advice = "bring it back, or check the source and the endpoint ('catalog doctor')"
-            raise LockMismatchError(dataset.name, f"is gone: {error}", advice) from error
+    def _described(self, dataset: Dataset, pin: Pin, version: str | None) -> ObjectInfo:
+        """What there is, if it may be the locked bytes.
+
+        Another size spares a download. Another tag tells nothing: equal bytes may have two.
+        """
+        there = self._storage.stat(dataset.source, version=version)
+        if there.size_bytes != pin.size_bytes:
+            raise _mismatch(dataset, pin, there, there.digest or pin.digest)
+        return there
 
     def _arrived(
         self, dataset: Dataset, pin: Pin, progress: ProgressPort, version: str | None
     ) -> CacheEntry:
+        if version is None:
+            self._described(dataset, pin, None)
         with self._downloading.arrived(dataset, progress, version=version) as arrival:
             try:
                 # Other bytes than the locked ones are kept, though not handed out: they are the
@@ -238,6 +277,20 @@ class Locking:
         if entry.digest != pin.digest:
             raise _mismatch(dataset, pin, arrival.info, entry.digest)
         return entry
+
+
+def _reason_of(error: DatacachalogError) -> Reason:
+    if isinstance(error, OfflineError):
+        return Reason.OFFLINE
+    return Reason.UNREACHABLE if isinstance(error, StorageUnavailableError) else Reason.REFUSED
+
+
+def _to_come(dataset: Dataset, pin: Pin, remote: ObjectInfo) -> Explanation:
+    is_it = pin.version is not None and remote.version == pin.version
+    is_it = is_it or (pin.etag is not None and remote.etag == pin.etag)
+    cause = f"the locked bytes ({size(pin.size_bytes)}) are not cached, and the store has "
+    cause += "them" if is_it else "as many; it fails if they are others"
+    return Explanation(dataset, Reason.LOCKED, Outcome.DOWNLOADED, cause, remote=remote)
 
 
 def _mismatch(dataset: Dataset, pin: Pin, there: ObjectInfo, digest: str) -> LockMismatchError:

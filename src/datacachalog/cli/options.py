@@ -34,7 +34,15 @@ refresh_option = click.option(
 )
 
 
-def refuse_both(*, refresh: bool, offline: bool) -> None:
-    """Raises `UsageError` where both `--refresh` and `--offline` are given."""
+locked_option = click.option(
+    "--locked", is_flag=True, help="Exactly the bytes that catalog.lock has, or fail."
+)
+
+
+def refuse_both(*, refresh: bool, offline: bool, locked: bool = False) -> None:
+    """Raises `UsageError` where `--refresh` is given with `--offline` or `--locked`."""
     if refresh and offline:
         raise UsageError("--refresh and --offline exclude each other", "give one of them")
+    if refresh and locked:
+        hint = "leave it out: the lockfile says which bytes it is to be"
+        raise UsageError("--locked goes not with --refresh", hint)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from datacachalog.cli.exits import UsageError
-from datacachalog.cli.options import json_option, offline_option, refresh_option, refuse_both
+from datacachalog.cli.options import (
+    json_option,
+    locked_option,
+    offline_option,
+    refresh_option,
+    refuse_both,
+)
 from datacachalog.cli.records import fetched_record
 from datacachalog.cli.session import Session, names_argument
 from datacachalog.domain.errors import FetchAllError
@@ -37,7 +43,7 @@ def instant(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.option("--all", "everything", is_flag=True, help="All datasets of the catalog.")
 @refresh_option
 @offline_option
-@click.option("--locked", is_flag=True, help="Exactly the bytes that catalog.lock has, or fail.")
+@locked_option
 @click.option("--version", metavar="ID", help="One version, by the store's own id.")
 @click.option(
     "--as-of",

@@ -10,7 +10,13 @@ import click
 from datacachalog import Outcome
 from datacachalog.cli.exits import UsageError
 from datacachalog.cli.interrupts import interruptibly
-from datacachalog.cli.options import json_option, offline_option, refresh_option, refuse_both
+from datacachalog.cli.options import (
+    json_option,
+    locked_option,
+    offline_option,
+    refresh_option,
+    refuse_both,
+)
 from datacachalog.cli.output import Painted, Size
 from datacachalog.cli.records import explained_record
 from datacachalog.cli.session import Session, names_argument
@@ -33,6 +39,7 @@ _COLOURS = {
 @click.option("--all", "everything", is_flag=True, help="All datasets, as without names.")
 @refresh_option
 @offline_option
+@locked_option
 @json_option
 @click.pass_context
 def command(
@@ -42,6 +49,7 @@ def command(
     everything: bool,
     refresh: bool,
     offline: bool,
+    locked: bool,
     as_json: bool,
 ) -> None:
     """Tell what a fetch would download, and how much that is.
@@ -51,10 +59,10 @@ def command(
     """
     if names and everything:
         raise UsageError("--all and names exclude each other", "give names, or --all")
-    refuse_both(refresh=refresh, offline=offline)
+    refuse_both(refresh=refresh, offline=offline, locked=locked)
     session = Session.of(ctx, as_json=as_json)
     catalog = session.open(offline=offline)
-    found = interruptibly(partial(catalog.plan, names or None, refresh=refresh))
+    found = interruptibly(partial(catalog.plan, names or None, refresh=refresh, locked=locked))
     session.out.table(_HEADER, map(_row, found.explanations), _record(found))
     session.say_if_empty(catalog)
     if found.explanations:
