@@ -100,8 +100,8 @@ def create_new(path: str | os.PathLike[str]) -> int:
     return os.open(path, _OPEN_NEW, _FILE)
 
 
-def make_folder(path: str, *, shared: bool = False) -> None:
-    """Makes a folder, and those above it, unless they are there.
+def make_folder(path: str, *, shared: bool = False) -> bool:
+    """Makes a folder, and those above it, unless they are there; whether it was not there.
 
     The new ones are `shared` by a group, if that is asked for, whatever the umask.
 
@@ -120,9 +120,10 @@ def make_folder(path: str, *, shared: bool = False) -> None:
     except OSError:
         if not os.path.isdir(path):  # noqa: PTH112 - as above
             raise
-        return
+        return False
     if shared:
         share_folder(path)
+    return True
 
 
 def share_folder(path: str) -> None:

@@ -42,7 +42,14 @@ from datacachalog.adapters.cache.records import DAMAGED, from_ns, read_ref, ref_
 from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
-from datacachalog.adapters.disk import FORBIDDEN, cache_errors, remove_tree, space_at, write_new
+from datacachalog.adapters.disk import (
+    FORBIDDEN,
+    cache_errors,
+    remove_tree,
+    space_at,
+    turn_at_the_disk,
+    write_new,
+)
 from datacachalog.domain.keys import local_name, source_key
 from datacachalog.ports import SILENT
 
@@ -62,6 +69,7 @@ _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can b
 
 # What is handed out again within this time need not be said again: that is the hot path.
 _HELD_S = 600.0
+_NEW_NS = 60 * 10**9
 
 
 class DirectoryCache:
@@ -289,11 +297,14 @@ class DirectoryCache:
         key = (os.getpid(), entry.revision_id, entry.mtime_ns)
         if key in self._held and time.monotonic() < self._held[key]:
             return True
-        is_noted = self._is_noted(entry)
-        if not is_as_published(entry):
-            return False
-        with contextlib.suppress(OSError):
-            os.utime(entry.path.parent, follow_symlinks=False)
+        with turn_at_the_disk():
+            is_noted = self._is_noted(entry)
+            if not is_as_published(entry):
+                return False
+            # The folder of what has just come has that time.
+            if abs(time.time_ns() - entry.mtime_ns) > _NEW_NS:
+                with contextlib.suppress(OSError):
+                    os.utime(entry.path.parent, follow_symlinks=False)
         if is_noted:
             self._held[key] = time.monotonic() + _HELD_S
         return True

@@ -128,9 +128,11 @@ class Settling:
         Raises:
             OSError: that failed.
         """
+        if not self.is_strict:
+            return
         objects = Path(folder).parent
         self.sync(folder, str(objects))
-        if self.is_strict and not self._is_way_synced:
+        if not self._is_way_synced:
             for above in objects.parents:
                 with suppress(PermissionError):  # not ours, so we have made nothing in it
                     _sync(str(above))

@@ -196,17 +196,22 @@ class DirectoryStaging:
 
     def _is_moved_to(self, target: str) -> bool:
         """Makes this folder the one of a revision, unless there is one."""
-        if os.path.islink(self._place.folder):  # noqa: PTH114 - a string, see `Place`
-            os.unlink(self._place.folder)  # noqa: PTH108 - it would lead out of the cache
         try:
-            try:
-                os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
-            except FileNotFoundError:
-                make_folder(self._place.folder, shared=self._entries.shared)
-                os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
+            self._make_way()
+            os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
             return False
         self._is_published = True
         return True
+
+    def _make_way(self) -> None:
+        """Makes the folder of the source, which most that come have not yet."""
+        folder, shared = self._place.folder, self._entries.shared
+        with suppress(FileExistsError):
+            if make_folder(folder, shared=shared):
+                return
+        if os.path.islink(folder):  # noqa: PTH114 - a string, see `Place`
+            os.unlink(folder)  # noqa: PTH108 - it would lead out of the cache
+            make_folder(folder, shared=shared)
