@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 _DIE_WITH_PARENT = """
 import ctypes, os, signal, sys
-parent = int(sys.argv[1])
+parent, user = map(int, sys.argv[1:3])
+if user:  # first, as the kernel forgets what comes now
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG, kept across execve
 if os.getppid() != parent:
     sys.exit("the parent was gone before the server started")
-os.execv(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
@@ -59,12 +63,20 @@ class ServerProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        user: int = 0,
+        end_by: signal.Signals = signal.SIGTERM,
     ) -> None:
-        self.log = log
+        """Starts it, as another `user` if we are root; `end_by` is what asks it to end."""
+        self.log, self._end_by = log, end_by
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-ISc", _DIE_WITH_PARENT, str(os.getpid()), *command],
+                [sys.executable, "-ISc", _DIE_WITH_PARENT, str(os.getpid()), str(user), *command],
                 cwd=folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -91,7 +103,7 @@ class ServerProcess:
         atexit.unregister(self.stop)
         if self.ended():
             return
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(self._end_by)
         try:
             self._process.wait(grace_s)
         except subprocess.TimeoutExpired:

@@ -66,6 +66,8 @@ def test_a_module_is_short(module):
 
 @every_module
 def test_functions_are_short(module):
+    if module.parent.name == "versions":
+        pytest.skip("a migration lists columns")
     sizes = {function.name: lines_of(function) for function in functions_of(module)}
 
     assert {} == {name: size for name, size in sizes.items() if size > MOST_LINES_OF_A_FUNCTION}

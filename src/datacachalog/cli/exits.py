@@ -96,6 +96,18 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.ViewError: ExitCode.CACHE,
 }
 
+_BY_STATUS = {
+    400: ExitCode.USAGE,
+    401: ExitCode.NOT_ALLOWED,
+    403: ExitCode.NOT_ALLOWED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.CONFLICT,
+    412: ExitCode.CONFLICT,
+    413: ExitCode.USAGE,
+    422: ExitCode.USAGE,
+}
+"""Of what a registry refuses; everything else may work later."""
+
 _NEEDS_A_PERSON = (
     ExitCode.BUG,
     ExitCode.INTEGRITY,
@@ -119,6 +131,8 @@ def exit_code(error: errors.DatacachalogError) -> ExitCode:
     """
     if isinstance(error, errors.FetchAllError):
         return worst(error.failures.values())
+    if isinstance(error, errors.RegistryError):
+        return _BY_STATUS.get(error.status, ExitCode.UNREACHABLE)
     return next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)
 
 

@@ -1,9 +1,10 @@
-"""The `catalog` command's entry point, and the only place where errors become exit codes."""
+"""The commands' entry points, and the only place where errors become exit codes."""
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import importlib
 import os
 import sys
 from io import TextIOWrapper
@@ -22,16 +23,24 @@ from datacachalog.domain.errors import DatacachalogError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMPLETION = "_CATALOG_COMPLETE"  # by which click's completion scripts ask
+# By which click's completion scripts ask.
+_COMPLETIONS = {"catalog": "_CATALOG_COMPLETE", "datlake": "_DATLAKE_COMPLETE"}
 
 
 def main() -> NoReturn:
-    """Runs the command of this process, and ends the process with its exit code."""
+    """Runs the `catalog` command of this process, and ends the process with its exit code."""
     bound_interrupts()
     sys.exit(run(sys.argv[1:]))
 
 
-def run(args: Sequence[str]) -> ExitCode:
+def datlake() -> NoReturn:
+    """Runs the `datlake` command of this process, and ends the process with its exit code."""
+    # By name: `catalog` needs none of it.
+    found = importlib.import_module("datacachalog.cli.datlake_app").app
+    sys.exit(run(sys.argv[1:], found))
+
+
+def run(args: Sequence[str], command: click.Group = app) -> ExitCode:
     """Runs one command, tells of its error on standard error, and returns the exit code.
 
     >>> run(["fetch"]).name
@@ -40,7 +49,7 @@ def run(args: Sequence[str]) -> ExitCode:
     as_json = "--json" in args  # looked for, not parsed: what is wrong may come before it
     try:
         _prepare_streams()
-        code = _invoke(list(args))
+        code = _invoke(list(args), command)
         with output_errors():
             sys.stdout.flush()
     except BrokenPipeError:
@@ -54,12 +63,13 @@ def run(args: Sequence[str]) -> ExitCode:
     return code
 
 
-def _invoke(args: list[str]) -> ExitCode:
-    if _COMPLETION in os.environ:
-        app.main(args, prog_name="catalog")
+def _invoke(args: list[str], command: click.Group) -> ExitCode:
+    name = "catalog" if command is app else str(command.name)
+    if _COMPLETIONS[name] in os.environ:
+        command.main(args, prog_name=name)
     try:
-        with app.make_context("catalog", args) as context:
-            app.invoke(context)
+        with command.make_context(name, args) as context:
+            command.invoke(context)
     except click.exceptions.Exit as end:
         return ExitCode(end.exit_code)
     except click.ClickException as error:

@@ -41,6 +41,7 @@ PROMISED = {
     errors.CachePermissionError("/cache"): 9,
     errors.UnsafeCacheError("/cache"): 9,
     errors.IntegrityError("/cache/a"): 7,
+    errors.RegistryError("odd"): 6,
     errors.ViewError("/project/data/a.csv", "a folder is in its place"): 9,
     errors.FetchAllError({"a": errors.CacheFullError("/cache")}, {}): 9,
 }
@@ -53,8 +54,12 @@ def tree(root: type[errors.DatacachalogError]) -> set[type[errors.DatacachalogEr
 
 
 def ours() -> set[type[errors.DatacachalogError]]:
+    """Those of the library itself; a server's are told by their status."""
+    of_others = "datacachalog.server."
     return {
-        one for one in tree(errors.DatacachalogError) if one.__module__.startswith("datacachalog.")
+        one
+        for one in tree(errors.DatacachalogError)
+        if one.__module__.startswith("datacachalog.") and not one.__module__.startswith(of_others)
     }
 
 

@@ -30,6 +30,7 @@ DatacachalogError
 │   │   └── UnsafeCacheError
 │   └── IntegrityError
 ├── ViewError                     whoever owns the folder that it names
+├── RegistryError                 whoever runs the registry, or asks it
 └── FetchAllError                 several of the above at once
 
 Each class has a stable `code` (on the command line's JSON and in the docs), a message of one
@@ -60,6 +61,7 @@ from datacachalog.domain.errors.catalog import (
     ReadOnlyDatasetError,
     SettingError,
 )
+from datacachalog.domain.errors.registry import RegistryError
 from datacachalog.domain.errors.storage import (
     ConflictError,
     NotAnObjectError,
@@ -96,6 +98,7 @@ __all__ = [
     "ObjectNotFoundError",
     "OfflineError",
     "ReadOnlyDatasetError",
+    "RegistryError",
     "RemoteChangedError",
     "SettingError",
     "StorageAccessError",

@@ -1,0 +1,110 @@
+"""Migrations: what they make is what the code believes, and one of many processes makes it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
+
+from datacachalog.server.database import Database
+from datacachalog.server.errors import DatabaseError
+from datacachalog.server.principals import now
+from datacachalog.server.schema import metadata, namespaces
+from datacachalog.testing.payloads import at_once
+
+
+def test_migrations_make_what_the_code_believes(database):
+    with database.reading() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+
+    assert [] == found
+
+
+def test_of_many_that_migrate_at_once_one_does(settings):
+    def migrate(_):
+        one = Database(settings.url())
+        one.migrate()
+        one.close()
+
+    settings.data_dir.mkdir()
+    at_once(6, migrate)
+
+    database = Database(settings.url())
+    with database.reading() as connection:
+        assert (
+            "0001" == connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        )
+    database.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(database, settings):
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    ours = Database(settings.url())
+    with closing(ours), pytest.raises(DatabaseError, match=r"of a newer version \(9999\)"):
+        ours.migrate()
+
+
+def test_what_fails_leaves_nothing(database):
+    def fail():
+        with database.writing() as connection:
+            for _ in range(2):
+                row = {"id": "ns-1", "name": "one", "created_at": now()}
+                connection.execute(insert(namespaces).values(row))
+
+    with pytest.raises(IntegrityError):
+        fail()
+
+    with database.reading() as connection:
+        assert 0 == connection.execute(text("SELECT count(*) FROM namespaces")).scalar()
+
+
+def test_writers_wait_for_each_other(database):
+    with database.writing() as connection:
+        connection.execute(text("INSERT INTO counters VALUES ('n', 0)"))
+
+    def add(_):
+        with database.writing() as connection:
+            query = "SELECT value FROM counters WHERE name = 'n'"
+            if not database.is_sqlite:
+                query += " FOR UPDATE"
+            value = connection.execute(text(query)).scalar_one()
+            connection.execute(text("UPDATE counters SET value = :v"), {"v": value + 1})
+
+    at_once(20, add)
+
+    with database.reading() as connection:
+        assert 20 == connection.execute(text("SELECT value FROM counters")).scalar()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("nonsense", "is none"),
+        ("mysql://h/d", "is none of sqlite and postgresql"),
+        ("sqlite://", "must name a file"),
+    ],
+)
+def test_what_is_no_database_is_refused(url, problem):
+    with pytest.raises(DatabaseError, match=problem):
+        Database(url)
+
+
+def test_a_password_is_not_told():
+    assert "secret" not in str(Database("postgresql://u:secret@localhost/x"))
+
+
+def test_the_catalog_needs_nothing_of_the_registry():
+    told = (
+        "import sys, datacachalog; print([m for m in ('fastapi','sqlalchemy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+
+    assert "[]\n" == done.stdout

@@ -1,0 +1,174 @@
+"""`datlake serve` and `datlake worker`, as processes that people start."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.servers.processes import free_ports
+
+DATLAKE = str(Path(sys.executable).with_name("datlake"))
+SAMPLE = Path(__file__).parents[3] / "data" / "products.parquet"
+
+
+class Server:
+    """A server process, and how it is asked."""
+
+    def __init__(self, options, folder, *more):
+        (self.port,) = free_ports(1)
+        self.options, self.log = options, folder / f"serve-{self.port}.txt"
+        command = [DATLAKE, *options, "serve", "--port", str(self.port), *more]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+        self.key = None
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        found = re.search(r"dlk_\S+", self.log.read_text())
+        self.key = found[0] if found else None
+
+    def _answers(self):
+        try:
+            return self.ask("/healthz") == {"status": "ok"}
+        except urllib.error.URLError:
+            return False
+
+    def ask(self, path, body=None, key=None):
+        address = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(address)
+        if key or self.key:
+            request.add_header("Authorization", f"Bearer {key or self.key}")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+            request.data = json.dumps(body).encode()
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own server
+            return json.load(answer)
+
+    def registered(self, table, uri):
+        asked = {"table_name": table, "uri": uri, "format": "parquet"}
+        job = self.ask("/api/v1/jobs/register-snapshot", asked)
+        deadline = time.monotonic() + 60
+        while job["status"] in {"queued", "running"}:
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+            job = self.ask(f"/api/v1/jobs/{job['job_id']}")
+        return job
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def options(settings):
+    """As the command is to be started on an empty registry."""
+    found = ["--data-dir", str(settings.data_dir)]
+    if settings.database_url is not None:
+        found += ["--database-url", settings.database_url]
+    return found
+
+
+@pytest.fixture
+def serve(options, tmp_path):
+    started = []
+
+    def start(*more):
+        started.append(Server(options, tmp_path, *more))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.process.kill()
+        server.process.wait()
+
+
+def run(*args):
+    done = subprocess.run([DATLAKE, *args], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_from_nothing_to_a_table_that_another_may_read(serve, options, settings):
+    server = serve()
+    shutil.copy(SAMPLE, settings.data_dir / "objects" / "products.parquet")
+    uri = (settings.data_dir / "objects" / "products.parquet").as_uri()
+
+    assert "completed" == server.registered("products", uri)["status"]
+
+    found = server.ask("/api/v1/tables/products/snapshots/latest")
+    assert (uri, 20) == (found["uri"], found["row_count"])
+    _, key, _ = run(*options, "key", "create", "dashboard", "--only", "SELECT")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        server.ask("/api/v1/tables/products/snapshots/latest", key=key)
+    assert (0, "") == run(*options, "grant", "SELECT", "table:products", "--to", "dashboard")[:2]
+    assert found == server.ask("/api/v1/tables/products/snapshots/latest", key=key)
+
+
+def test_the_key_is_shown_once(serve):
+    first = serve()
+    assert first.key is not None
+    assert 0 == first.stop()
+
+    assert None is serve().key
+
+
+def test_workers_of_their_own(serve, options, settings, tmp_path):
+    servers = [serve("--no-worker"), serve("--no-worker")]
+    key = next(one.key for one in servers if one.key)
+    command = [DATLAKE, *options, "worker"]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for worker in workers:
+            assert worker.stderr is not None
+            assert worker.stderr.readline() == "The worker is ready.\n"
+        for number, server in enumerate(servers):
+            server.key = key
+            file = settings.data_dir / "objects" / f"{number}.parquet"
+            shutil.copy(SAMPLE, file)
+            assert "completed" == server.registered(f"t{number}", file.as_uri())["status"]
+        names = [one["name"] for one in servers[0].ask("/api/v1/tables")]
+        assert ["t0", "t1"] == names
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        assert [0, 0] == [worker.wait(20) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
+WRONG = [
+    (("grant", "SELECT", "table:none", "--to", "admin"), 3, "there is no table 'none'"),
+    (("grant", "SELECT", "catalog", "--to", "nobody"), 3, "there is no principal 'nobody'"),
+    (("grant", "SELECT", "everything", "--to", "admin"), 2, "a privilege is on catalog"),
+    (("location", "add", "ftp://x/"), 2, "a location is s3://"),
+    (("location", "add", "s3://b/", "--endpoint-url", "nonsense"), 2, "endpoint_url"),
+    (("grants",), 2, "No such command"),
+]
+
+
+def test_what_cannot_be_is_told(serve, options):
+    serve().stop()
+
+    for command, code, told in WRONG:
+        found, _, error = run(*options, *command)
+
+        assert (code, True) == (found, told.lower() in error.lower()), error
+
+
+def test_a_database_that_is_none_is_told(tmp_path):
+    found, _, error = run("--database-url", "mysql://x/y", "worker")
+
+    assert 0 != found
+    assert "is none of sqlite and postgresql" in error
