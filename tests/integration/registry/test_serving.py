@@ -115,6 +115,7 @@ def test_from_nothing_to_a_table_that_another_may_read(serve, options, settings)
     assert found == server.ask("/api/v1/tables/products/snapshots/latest", key=key)
 
 
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_the_key_is_shown_once(serve):
     first = serve()
     assert first.key is not None
@@ -158,6 +159,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_what_cannot_be_is_told(serve, options):
     serve().stop()
 
