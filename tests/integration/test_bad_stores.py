@@ -322,10 +322,8 @@ class TestUnreachable:
         assert "it does not speak plain HTTP" in str(error)
         assert seconds < BOUND_S
 
-    def test_one_that_never_answers(self, request, remote, cache_dir, file, monkeypatch, silent):
+    def test_one_that_never_answers(self, remote, cache_dir, file, monkeypatch, silent):
         """All calls at once: each one waits for half a minute."""
-        if request.config.getoption("--faults") != "whole":
-            pytest.skip("it takes half a minute; --faults=whole runs it")
         monkeypatch.setenv("AWS_ENDPOINT_URL", silent)
         catalogs = {
             call: remote.catalog(cache_dir / call)
