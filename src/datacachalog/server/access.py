@@ -44,7 +44,7 @@ class Caller:
 
     principal_id: str
     name: str
-    key_id: str | None = None
+    key_id: str
     at_most: frozenset[Privilege] | None = None
 
     def enough(self, *privileges: Privilege) -> list[Privilege]:

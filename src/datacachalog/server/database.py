@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 _BUSY_MS = 10_000
-_MIGRATION_LOCK = 0x64_61_74_6C  # any number that no other program takes
+_LOCK = 0x64_61_74_6C  # any number that no other program takes
 
 
 class Database:
@@ -53,17 +53,21 @@ class Database:
             with writer.begin():
                 yield writer
 
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A writing transaction that no other process has at the same time, as at the start."""
+        with self.writing() as connection:
+            if not self.is_sqlite:  # which has one writer anyway
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            yield connection
+
     def migrate(self) -> None:
         """Brings the database to the newest form. Of several processes, one does it.
 
         Raises:
             DatabaseError: it is of a newer version of this program.
         """
-        with self.writing() as connection:
-            if not self.is_sqlite:
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-                )
+        with self.alone() as connection:
             config = _migrations()
             found = MigrationContext.configure(connection).get_current_revision()
             known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 
 from datacachalog.server.access import Caller, ObjectKind, Privilege
 from datacachalog.server.errors import UnauthenticatedProblem
@@ -74,8 +74,6 @@ def create_grant(
     privilege: Privilege,
     kind: ObjectKind,
     object_id: str = "",
-    *,
-    granted_by: str | None = None,
 ) -> str:
     """Grants a privilege to a principal; the grant's id."""
     made = new_id("grant")
@@ -87,7 +85,6 @@ def create_grant(
             privilege=privilege,
             object_kind=kind,
             object_id=object_id,
-            granted_by=granted_by,
             created_at=now(),
         )
     )
@@ -113,16 +110,27 @@ def caller_of_key(connection: Connection, text: str) -> Caller:
     """
     match = _KEY.fullmatch(text)
     key_id, secret = match.groups() if match else ("", "")
-    row = connection.execute(
-        select(api_keys, principals.c.name.label("principal"), principals.c.disabled_at)
-        .join(principals)
-        .where(api_keys.c.id == key_id)
-    ).first()
+    row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
     known = _NO_KEY if row is None else row.secret_sha256
     is_right = hmac.compare_digest(known, sha256(secret.encode()).hexdigest())
-    if row is None or not is_right or row.revoked_at is not None or row.disabled_at is not None:
+    caller = caller_now(connection, key_id)
+    if caller is None or not is_right:
         raise UnauthenticatedProblem("the API key is not valid")
-    if row.expires_at is not None and row.expires_at <= now():
-        raise UnauthenticatedProblem("the API key is not valid")
+    return caller
+
+
+def caller_now(connection: Connection, key_id: str) -> Caller | None:
+    """Who has a key, and what it may at most; None where it is not valid, or not any more."""
+    row = connection.execute(
+        select(api_keys, principals.c.name.label("principal"))
+        .join(principals)
+        .where(
+            api_keys.c.id == key_id,
+            api_keys.c.revoked_at.is_(None),
+            or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now()),
+        )
+    ).first()
+    if row is None:
+        return None
     at_most = None if row.privileges is None else frozenset(map(Privilege, row.privileges))
     return Caller(row.principal_id, row.principal, row.id, at_most)

@@ -15,13 +15,12 @@ from datacachalog.domain.errors import (
     StorageError,
 )
 from datacachalog.server import tasks
-from datacachalog.server.access import Caller, Privilege
 from datacachalog.server.errors import ConflictProblem, ForbiddenProblem, Problem
 from datacachalog.server.evolving import SchemaPolicy, differences
 from datacachalog.server.inspecting import Inspected, NotOfFormatError, inspect
 from datacachalog.server.locations import hostile_uri, location_for, storage_at
-from datacachalog.server.principals import now
-from datacachalog.server.schema import api_keys, principals, schemas, snapshots
+from datacachalog.server.principals import caller_now
+from datacachalog.server.schema import schemas, snapshots
 from datacachalog.server.tables import (
     Registration,
     commit_snapshot,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from datacachalog.ports import StoragePort
+    from datacachalog.server.access import Caller
     from datacachalog.server.database import Database
     from datacachalog.server.locations import Location
     from datacachalog.server.tasks import Task
@@ -52,8 +52,6 @@ class Payload(BaseModel):
     format: str
     fields: list[dict[str, Any]] | None = Field(default=None, alias="schema")
     expected_parent: str | None = None
-    job_name: str | None = None
-    run_id: str | None = None
 
 
 class PermanentError(Exception):
@@ -97,7 +95,9 @@ class Registrar:
         """The object as it is, and the caller as it may act now: much may have changed since."""
         uri = hostile_uri(payload.uri)
         with self.database.reading() as connection:
-            caller = _caller_now(connection, task)
+            caller = caller_now(connection, task.key_id)
+            if caller is None:
+                raise ForbiddenProblem("the API key that asked for it is not valid any more")
             require_write(connection, caller, payload.table_name)
             location = location_for(connection, caller, uri)
         storage = self._storage(location)
@@ -119,7 +119,6 @@ class Registrar:
             found,
             task.principal_id,
             payload.expected_parent,
-            payload.run_id,
         )
         return asked, caller
 
@@ -143,23 +142,6 @@ class Registrar:
         snapshot_id = commit_snapshot(connection, table, asked)
         result = {"table_name": payload.table_name, "snapshot_id": snapshot_id}
         tasks.complete(connection, task, result)
-
-
-def _caller_now(connection: Connection, task: Task) -> Caller:
-    row = connection.execute(
-        select(principals).where(
-            principals.c.id == task.principal_id, principals.c.disabled_at.is_(None)
-        )
-    ).first()
-    if row is None:
-        raise ForbiddenProblem("whoever asked for it may do nothing any more")
-    if task.key_id is None:
-        return Caller(row.id, row.name)
-    key = connection.execute(select(api_keys).where(api_keys.c.id == task.key_id)).one()
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now()):
-        raise ForbiddenProblem("the API key that asked for it is not valid any more")
-    at_most = None if key.privileges is None else frozenset(map(Privilege, key.privileges))
-    return Caller(row.id, row.name, key.id, at_most)
 
 
 def _agreed(payload: Payload, found: Inspected) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -73,11 +72,7 @@ principals = Table(
     _id(),
     Column("name", String(200), nullable=False, unique=True),
     Column("kind", String(16), nullable=False),  # user | service
-    Column("issuer", String(400)),
-    Column("subject", String(400)),
-    _at("disabled_at", nullable=True),
     _at(),
-    UniqueConstraint("issuer", "subject"),
 )
 
 api_keys = Table(
@@ -115,7 +110,6 @@ grants = Table(
     Column("privilege", String(16), nullable=False),
     Column("object_kind", String(16), nullable=False),  # catalog | namespace | table | location
     Column("object_id", String(64), nullable=False),  # "" for the catalog
-    Column("granted_by", String(64)),
     _at(),
     UniqueConstraint(
         "grantee_kind", "grantee_id", "privilege", "object_kind", "object_id", name="uq_grants"
@@ -149,7 +143,6 @@ tables = Table(
     _id(),
     _of("namespace_id", "namespaces"),
     Column("name", String(100), nullable=False),
-    Column("description", Text, nullable=False),
     Column("schema_policy", String(16), nullable=False),  # none | additive | strict
     Column("current_snapshot_id", String(64)),
     Column("seq", BigInteger, nullable=False),  # of the latest snapshot
@@ -194,21 +187,10 @@ snapshots = Table(
     Column("etag", String(255)),
     Column("version", String(255)),
     Column("content_sha256", String(64), nullable=False),  # of uri, etag, version and size
-    Column("run_id", String(64)),
     _of("created_by", "principals"),
     _at(),
     UniqueConstraint("table_id", "seq"),
     Index(None, "table_id", "content_sha256"),
-    Index(None, "run_id"),
-)
-
-table_tags = Table(
-    "table_tags",
-    metadata,
-    Column("table_id", String(64), ForeignKey("tables.id"), primary_key=True),
-    Column("name", String(100), primary_key=True),
-    _of("snapshot_id", "snapshots"),
-    _at(),
 )
 
 tasks = Table(
@@ -217,17 +199,16 @@ tasks = Table(
     _id(),
     Column("kind", String(64), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("status", String(16), nullable=False),  # queued running completed failed cancelled
+    Column("status", String(16), nullable=False),  # queued running completed failed
     Column("attempts", Integer, nullable=False),
     _at("run_after"),
     _at("lease_until", nullable=True),
     Column("lease_token", String(64)),
-    Column("cancel_asked", Boolean, nullable=False),
     Column("error_code", String(64)),
     Column("error", Text),
     Column("result", JSON),
     _of("principal_id", "principals"),
-    Column("key_id", String(64)),
+    _of("key_id", "api_keys"),
     Column("request_id", String(200)),
     _at("finished_at", nullable=True),
     _at(),
@@ -258,74 +239,4 @@ audit = Table(
     Column("request_id", String(200)),
     Column("detail", JSON, nullable=False),
     Index(None, "at"),
-)
-
-jobs = Table(
-    "jobs",
-    metadata,
-    _id(),
-    Column("name", String(200), nullable=False, unique=True),
-    _at(),
-)
-
-runs = Table(
-    "runs",
-    metadata,
-    _id(),
-    _of("job_id", "jobs"),
-    Column("state", String(16), nullable=False),  # running completed failed aborted lost
-    Column("details", JSON, nullable=False),  # what people call its metadata
-    Column("parent_run_id", String(64)),
-    Column("error", JSON),
-    Column("extra", JSON),
-    _of("created_by", "principals"),
-    _at("started_at"),
-    Column("heartbeat_s", Integer),  # how often it promised to beat; null for never
-    _at("beat_at", nullable=True),
-    _at("ended_at", nullable=True),
-    Index(None, "job_id", "started_at"),
-    Index(None, "state", "beat_at"),
-)
-
-run_io = Table(
-    "run_io",
-    metadata,
-    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
-    Column("direction", String(8), primary_key=True),  # input | output
-    Column("dataset", String(2048), primary_key=True),  # table:name or a URI
-    Column("snapshot_id", String(64), primary_key=True),  # "" where it is of none
-    _at(),
-    Index(None, "snapshot_id"),
-)
-
-artifacts = Table(
-    "artifacts",
-    metadata,
-    _id(),
-    _of("run_id", "runs"),
-    Column("type", String(64), nullable=False),
-    Column("uri", String(2048), nullable=False),
-    _at(),
-    Index(None, "run_id"),
-)
-
-counters = Table(
-    "counters",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", BigInteger, nullable=False),
-)
-
-events = Table(
-    "events",
-    metadata,
-    # From the counter `events`, whose row is locked to the end of each transaction: a sequence of
-    # PostgreSQL would let a later number be seen before an earlier one.
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("type", String(100), nullable=False),
-    Column("table_id", String(64)),  # who may SELECT it sees the event
-    Column("run_id", String(64)),
-    Column("principal_id", String(64)),
-    Column("data", JSON, nullable=False),
-    _at(),
 )

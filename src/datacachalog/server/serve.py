@@ -25,7 +25,7 @@ def prepared(settings: ServerSettings) -> Database:
     """The database, brought up to date; where it knows no location, there is one beside it."""
     database = Database(settings.url())
     database.migrate()
-    with database.writing() as connection:
+    with database.alone() as connection:
         if not all_locations(connection):
             objects = settings.data_dir.absolute() / "objects"
             objects.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def work(settings: ServerSettings) -> None:
 def serve(settings: ServerSettings) -> None:
     """Serves until it is told to stop."""
     database = prepared(settings)
-    with database.writing() as connection:
+    with database.alone() as connection:
         key = first_admin(connection)
     if key is not None:
         print(f"The administrator's key, which is shown only now: {key}", file=sys.stderr)  # noqa: T201

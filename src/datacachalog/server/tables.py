@@ -160,7 +160,6 @@ class Registration:
     inspected: Inspected
     created_by: str
     expected_parent: str | None = None
-    run_id: str | None = None
 
     @property
     def content_sha256(self) -> str:
@@ -191,7 +190,6 @@ def locked_table(connection: Connection, text: str, created_by: str) -> Row[Any]
             "id": new_id("tab"),
             "namespace_id": namespace_id,
             "name": name,
-            "description": "",
             "schema_policy": SchemaPolicy.ADDITIVE,
             "seq": 0,
             "row_version": 0,
@@ -255,7 +253,6 @@ def _next_snapshot(connection: Connection, table: Row[Any], asked: Registration)
         "etag": info.etag,
         "version": info.version,
         "content_sha256": asked.content_sha256,
-        "run_id": asked.run_id,
         "created_by": asked.created_by,
         "created_at": now(),
     }

@@ -40,7 +40,7 @@ class Task:
     attempts: int
     lease_token: str
     principal_id: str
-    key_id: str | None
+    key_id: str
     request_id: str | None
 
 
@@ -61,7 +61,6 @@ def enqueue(
             status="queued",
             attempts=0,
             run_after=now(),
-            cancel_asked=False,
             principal_id=caller.principal_id,
             key_id=caller.key_id,
             request_id=request_id,
@@ -128,12 +127,8 @@ def _task(row: Row[Any], token: str) -> Task:
 
 
 def renew(connection: Connection, task: Task) -> bool:
-    """Keeps the lease; False where another worker has the task by now, or it is to stop."""
-    done = connection.execute(
-        update(tasks)
-        .where(_is_held(task), tasks.c.cancel_asked.is_(False))
-        .values(lease_until=now() + LEASE)
-    )
+    """Keeps the lease; False where another worker has the task by now."""
+    done = connection.execute(update(tasks).where(_is_held(task)).values(lease_until=now() + LEASE))
     return done.rowcount == 1
 
 
@@ -166,19 +161,6 @@ def retry(connection: Connection, task: Task, code: str, error: str) -> bool:
         lease_until=None,
         error_code=code,
         error=error,
-    )
-
-
-def release(connection: Connection, task: Task) -> bool:
-    """Gives a task back that was not begun in earnest, as this worker stops."""
-    return _set(
-        connection,
-        task,
-        status="queued",
-        attempts=task.attempts - 1,
-        run_after=now(),
-        lease_token=None,
-        lease_until=None,
     )
 
 

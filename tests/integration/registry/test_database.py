@@ -9,13 +9,15 @@ from contextlib import closing
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from datacachalog.server.database import Database
 from datacachalog.server.errors import DatabaseError
-from datacachalog.server.principals import now
+from datacachalog.server.locations import all_locations
+from datacachalog.server.principals import first_admin, now
 from datacachalog.server.schema import metadata, namespaces
+from datacachalog.server.serve import prepared
 from datacachalog.testing.payloads import at_once
 
 
@@ -68,20 +70,29 @@ def test_what_fails_leaves_nothing(database):
 
 def test_writers_wait_for_each_other(database):
     with database.writing() as connection:
-        connection.execute(text("INSERT INTO counters VALUES ('n', 0)"))
+        connection.execute(insert(namespaces).values(id="ns-1", name="0", created_at=now()))
 
     def add(_):
         with database.writing() as connection:
-            query = "SELECT value FROM counters WHERE name = 'n'"
-            if not database.is_sqlite:
-                query += " FOR UPDATE"
-            value = connection.execute(text(query)).scalar_one()
-            connection.execute(text("UPDATE counters SET value = :v"), {"v": value + 1})
+            row = connection.execute(select(namespaces.c.name).with_for_update()).one()
+            connection.execute(update(namespaces).values(name=str(int(row.name) + 1)))
 
     at_once(20, add)
 
     with database.reading() as connection:
-        assert 20 == connection.execute(text("SELECT value FROM counters")).scalar()
+        assert "20" == connection.execute(select(namespaces.c.name)).scalar()
+
+
+def test_of_many_that_start_at_once_one_makes_the_administrator(settings):
+    def start(_):
+        with closing(prepared(settings)) as database, database.alone() as connection:
+            return first_admin(connection)
+
+    keys = at_once(6, start)
+
+    assert 1 == sum(key is not None for key in keys)
+    with closing(Database(settings.url())) as database, database.reading() as connection:
+        assert 1 == len(all_locations(connection))
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Job(BaseModel):
     """A registration, as it stands."""
 
     job_id: str
-    status: str = Field(description="queued, running, completed, failed or cancelled")
+    status: str = Field(description="queued, running, completed or failed")
     attempts: int
     error_code: str | None
     error: str | None

@@ -40,7 +40,6 @@ class Snapshot(BaseModel):
     size_bytes: int
     etag: str | None
     version: str | None
-    run_id: str | None
 
 
 @router.get("", response_model=list[TableLine])
@@ -105,7 +104,6 @@ def _snapshot(name: str, row: Any) -> Snapshot:
         size_bytes=row.size_bytes,
         etag=row.etag,
         version=row.version,
-        run_id=row.run_id,
     )
 
 

@@ -11,25 +11,18 @@ revision, down_revision = "0001", None
 def upgrade() -> None:
     """Makes all tables, each after those that it refers to."""
     _audit()
-    _counters()
-    _events()
     _grants()
     _idempotency()
-    _jobs()
     _namespaces()
     _principals()
     _roles()
     _storage_locations()
     _api_keys()
     _role_members()
-    _runs()
     _tables()
-    _tasks()
-    _artifacts()
-    _run_io()
     _schemas()
+    _tasks()
     _snapshots()
-    _table_tags()
 
 
 def _audit() -> None:
@@ -48,29 +41,6 @@ def _audit() -> None:
     op.create_index(op.f("ix_audit_at"), "audit", ["at"], unique=False)
 
 
-def _counters() -> None:
-    op.create_table(
-        "counters",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("value", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
-    )
-
-
-def _events() -> None:
-    op.create_table(
-        "events",
-        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("type", sa.String(length=100), nullable=False),
-        sa.Column("table_id", sa.String(length=64), nullable=True),
-        sa.Column("run_id", sa.String(length=64), nullable=True),
-        sa.Column("principal_id", sa.String(length=64), nullable=True),
-        sa.Column("data", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_events")),
-    )
-
-
 def _grants() -> None:
     op.create_table(
         "grants",
@@ -80,7 +50,6 @@ def _grants() -> None:
         sa.Column("privilege", sa.String(length=16), nullable=False),
         sa.Column("object_kind", sa.String(length=16), nullable=False),
         sa.Column("object_id", sa.String(length=64), nullable=False),
-        sa.Column("granted_by", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
         sa.UniqueConstraint(
@@ -109,17 +78,6 @@ def _idempotency() -> None:
     )
 
 
-def _jobs() -> None:
-    op.create_table(
-        "jobs",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
-        sa.UniqueConstraint("name", name=op.f("uq_jobs_name")),
-    )
-
-
 def _namespaces() -> None:
     op.create_table(
         "namespaces",
@@ -137,12 +95,8 @@ def _principals() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("issuer", sa.String(length=400), nullable=True),
-        sa.Column("subject", sa.String(length=400), nullable=True),
-        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_principals")),
-        sa.UniqueConstraint("issuer", "subject", name=op.f("uq_principals_issuer_subject")),
         sa.UniqueConstraint("name", name=op.f("uq_principals_name")),
     )
 
@@ -206,38 +160,12 @@ def _role_members() -> None:
     )
 
 
-def _runs() -> None:
-    op.create_table(
-        "runs",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("job_id", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("details", sa.JSON(), nullable=False),
-        sa.Column("parent_run_id", sa.String(length=64), nullable=True),
-        sa.Column("error", sa.JSON(), nullable=True),
-        sa.Column("extra", sa.JSON(), nullable=True),
-        sa.Column("created_by", sa.String(length=64), nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("heartbeat_s", sa.Integer(), nullable=True),
-        sa.Column("beat_at", sa.BigInteger(), nullable=True),
-        sa.Column("ended_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["created_by"], ["principals.id"], name=op.f("fk_runs_created_by")),
-        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_runs_job_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
-    )
-    op.create_index(
-        op.f("ix_runs_job_id_started_at"), "runs", ["job_id", "started_at"], unique=False
-    )
-    op.create_index(op.f("ix_runs_state_beat_at"), "runs", ["state", "beat_at"], unique=False)
-
-
 def _tables() -> None:
     op.create_table(
         "tables",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("namespace_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
         sa.Column("schema_policy", sa.String(length=16), nullable=False),
         sa.Column("current_snapshot_id", sa.String(length=64), nullable=True),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -264,66 +192,6 @@ def _tables() -> None:
     )
 
 
-def _tasks() -> None:
-    op.create_table(
-        "tasks",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=64), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("run_after", sa.BigInteger(), nullable=False),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("lease_token", sa.String(length=64), nullable=True),
-        sa.Column("cancel_asked", sa.Boolean(), nullable=False),
-        sa.Column("error_code", sa.String(length=64), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("result", sa.JSON(), nullable=True),
-        sa.Column("principal_id", sa.String(length=64), nullable=False),
-        sa.Column("key_id", sa.String(length=64), nullable=True),
-        sa.Column("request_id", sa.String(length=200), nullable=True),
-        sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["principal_id"], ["principals.id"], name=op.f("fk_tasks_principal_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
-    )
-    op.create_index(
-        op.f("ix_tasks_status_run_after"), "tasks", ["status", "run_after"], unique=False
-    )
-
-
-def _artifacts() -> None:
-    op.create_table(
-        "artifacts",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("type", sa.String(length=64), nullable=False),
-        sa.Column("uri", sa.String(length=2048), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_artifacts_run_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
-    )
-    op.create_index(op.f("ix_artifacts_run_id"), "artifacts", ["run_id"], unique=False)
-
-
-def _run_io() -> None:
-    op.create_table(
-        "run_io",
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("direction", sa.String(length=8), nullable=False),
-        sa.Column("dataset", sa.String(length=2048), nullable=False),
-        sa.Column("snapshot_id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_io_run_id")),
-        sa.PrimaryKeyConstraint(
-            "run_id", "direction", "dataset", "snapshot_id", name=op.f("pk_run_io")
-        ),
-    )
-    op.create_index(op.f("ix_run_io_snapshot_id"), "run_io", ["snapshot_id"], unique=False)
-
-
 def _schemas() -> None:
     op.create_table(
         "schemas",
@@ -337,6 +205,36 @@ def _schemas() -> None:
         sa.UniqueConstraint(
             "table_id", "fingerprint", name=op.f("uq_schemas_table_id_fingerprint")
         ),
+    )
+
+
+def _tasks() -> None:
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("run_after", sa.BigInteger(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("lease_token", sa.String(length=64), nullable=True),
+        sa.Column("error_code", sa.String(length=64), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("principal_id", sa.String(length=64), nullable=False),
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("request_id", sa.String(length=200), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["key_id"], ["api_keys.id"], name=op.f("fk_tasks_key_id")),
+        sa.ForeignKeyConstraint(
+            ["principal_id"], ["principals.id"], name=op.f("fk_tasks_principal_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+    )
+    op.create_index(
+        op.f("ix_tasks_status_run_after"), "tasks", ["status", "run_after"], unique=False
     )
 
 
@@ -355,7 +253,6 @@ def _snapshots() -> None:
         sa.Column("etag", sa.String(length=255), nullable=True),
         sa.Column("version", sa.String(length=255), nullable=True),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=True),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -366,25 +263,9 @@ def _snapshots() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_snapshots")),
         sa.UniqueConstraint("table_id", "seq", name=op.f("uq_snapshots_table_id_seq")),
     )
-    op.create_index(op.f("ix_snapshots_run_id"), "snapshots", ["run_id"], unique=False)
     op.create_index(
         op.f("ix_snapshots_table_id_content_sha256"),
         "snapshots",
         ["table_id", "content_sha256"],
         unique=False,
-    )
-
-
-def _table_tags() -> None:
-    op.create_table(
-        "table_tags",
-        sa.Column("table_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("snapshot_id", sa.String(length=64), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["snapshot_id"], ["snapshots.id"], name=op.f("fk_table_tags_snapshot_id")
-        ),
-        sa.ForeignKeyConstraint(["table_id"], ["tables.id"], name=op.f("fk_table_tags_table_id")),
-        sa.PrimaryKeyConstraint("table_id", "name", name=op.f("pk_table_tags")),
     )
