@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults",
         choices=["quick", "whole"],
         default="quick",
-        help="how thoroughly tests/faults tries: for a minute or two, or for half an hour",
+        help="how thoroughly faults are tried: for a minute or two, or for an hour",
     )
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> bool:
+    """Whether everything is tried, however long it takes."""
+    return bool(request.config.getoption("--faults") == "whole")
+
+
+def pytest_configure() -> None:
+    """Hears Ctrl-C, and lets programs hear it, also where the tests run in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it there
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +59,11 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def no_settings() -> Iterator[None]:
-    """No variable of the environment that configures stores, this project or a proxy."""
+def no_settings(scratch: Path) -> Iterator[None]:
+    """No variable that configures stores, this project or a proxy, and nobody's home folder."""
     with pytest.MonkeyPatch.context() as patch:
+        (scratch / "home").mkdir()
+        patch.setenv("HOME", str(scratch / "home"))
         for name in list(os.environ):
             if name.startswith(_FOREIGN) or name.upper() in _FOREIGN_NAMES:
                 patch.delenv(name)

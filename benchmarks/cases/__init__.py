@@ -11,7 +11,9 @@ from benchmarks.cases import (
     imports,
     local_source,
     many_objects,
+    metadata,
     push,
+    registry,
     warm,
 )
 
@@ -32,4 +34,6 @@ CASES: dict[str, Case] = {
     "imports": imports.measure,
     "command": command.measure,
     "growth": growth.measure,
+    "registry": registry.measure,
+    "metadata": metadata.measure,
 }

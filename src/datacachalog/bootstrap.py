@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
     from datacachalog.manifest import Manifest
-    from datacachalog.ports import CachePort, StoragePort
+    from datacachalog.ports import CachePort, DatlakeApiPort, StoragePort
 
-_BUILT_IN = {"file", "s3"}
+_BUILT_IN = {"file", "s3", "datlake"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,16 @@ class _Recipe:
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
     file: Path | None = None
     sources: Mapping[str, Uri] = field(default_factory=dict)
+    api: DatlakeApiPort | None = None
+    registry_url: str | None = None
+
+    def registry(self) -> DatlakeApiPort:
+        """What the tables are asked of."""
+        if self.api is not None:
+            return self.api
+        # By name, when the first table is asked for: most catalogs have none.
+        module = importlib.import_module("datacachalog.adapters.api.of_catalog")
+        return cast("DatlakeApiPort", module.registry_of(self.registry_url, os.environ))
 
     def lockfile(self) -> Lockfile:
         """The lockfile beside the catalog file, where there is one."""
@@ -73,7 +83,8 @@ class Catalog(CoreCatalog):
     caches, which are only read. `cache_shared` says that others may write to the cache, and are
     trusted; `durability` is what the cache does about power cuts: `lazy`, `strict` or `none`.
     Without them, `DATACACHALOG_SHARED` and `DATACACHALOG_DURABILITY` say it. `view` is a folder
-    that is to have a link to the current copy of each dataset.
+    that is to have a link to the current copy of each dataset. `api` is the registry that tables
+    (`datlake://`) are asked of, instead of the one that `DATLAKE_API_URL` names.
 
     >>> from datacachalog import Catalog, Dataset
     >>> catalog = Catalog([Dataset("customers", "data/customers.csv")])
@@ -84,7 +95,8 @@ class Catalog(CoreCatalog):
         DatasetNameError: two datasets have one name, or one link in the view.
         SettingError: `view` is the cache folder, or in it, or a variable makes no sense.
         UnsupportedSchemeError: nothing serves a source, and no `storage` is given.
-        ValueError: `max_size` or `min_free` is no size, or `durability` no policy.
+        ValueError: `max_size` or `min_free` is no size, `durability` no policy, or both `storage`
+            and `api` are given.
     """
 
     def __init__(  # noqa: PLR0913 - the settings of catalog.yaml, all by name
@@ -100,13 +112,12 @@ class Catalog(CoreCatalog):
         cache_shared: bool | None = None,
         durability: str | None = None,
         view: str | os.PathLike[str] | None = None,
+        api: DatlakeApiPort | None = None,
     ) -> None:
-        found = [dataset.starting_at(Path.cwd()) for dataset in datasets]
-        for source in (dataset.source for dataset in found if storage is None):
-            if not serves(source.scheme):
-                raise UnsupportedSchemeError(str(source), "built in: file://, s3://")
+        if storage is not None and api is not None:
+            raise ValueError("give storage or api: what storage does with tables is its own affair")
         recipe = _Recipe(
-            found,
+            _absolute(datasets, are_served=storage is not None),
             config.cache_dir(cache_dir, os.environ, None),
             _bounds(max_size, min_free),
             [Path(layer).absolute() for layer in cache_layers],
@@ -115,13 +126,15 @@ class Catalog(CoreCatalog):
             storage=storage,
             cache=cache,
             view=config.view_dir(view, os.environ),
+            api=api,
         )
         self._build(recipe)
 
     def _build(self, recipe: _Recipe, *, offline: bool | None = None) -> None:
         self.file, self._recipe = recipe.file, recipe
         verdicts = None if recipe.cache else recipe.cache_dir / "v1" / "servers"
-        settings = StorageSettings(recipe.options, dict(os.environ), verdicts)
+        environ = dict(os.environ)
+        settings = StorageSettings(recipe.options, environ, verdicts, recipe.registry)
         super().__init__(
             recipe.datasets,
             storage=recipe.storage or storage_of(settings),
@@ -166,6 +179,7 @@ class Catalog(CoreCatalog):
             options=declared.storage,
             file=declared.file,
             sources=declared.sources,
+            registry_url=declared.registry_url,
         )
         catalog._build(recipe)  # noqa: SLF001 - our own class
         return catalog
@@ -182,6 +196,15 @@ class Catalog(CoreCatalog):
     def __reduce__(self) -> tuple[Any, ...]:
         # Clients, locks and displays do not travel to other processes: each builds its own.
         return _rebuilt, (type(self), self._recipe, self.offline)
+
+
+def _absolute(datasets: Iterable[Dataset], *, are_served: bool) -> list[Dataset]:
+    """The datasets, whose relative paths start here."""
+    found = [dataset.starting_at(Path.cwd()) for dataset in datasets]
+    for source in (dataset.source for dataset in found if not are_served):
+        if not serves(source.scheme):
+            raise UnsupportedSchemeError(str(source), "built in: file://, s3://, datlake://")
+    return found
 
 
 def _bounds(max_size: int | str | None, min_free: int | str) -> Bounds:

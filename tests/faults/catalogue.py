@@ -21,6 +21,7 @@ _MANIFEST = "tests/unit/manifest"
 _CONTRACTS = "src/datacachalog/testing"
 _FAULTS = "tests/faults"
 _OWNERS = f"{_FAULTS}/test_owners.py"
+_REGISTRY = "tests/integration/registry"
 
 
 @dataclass(frozen=True)
@@ -304,12 +305,22 @@ CASES: dict[str, Case] = {
         "tests/unit/adapters/storage/test_boto_errors.py::test_an_error_of_boto3_becomes_one_of_the_port",
         unless="it is told as a conflict; who pushes tries again",
     ),
-    "F50": _case("a registry that dies before it answers", unless="there is no registry"),
-    "F51": _case("a registry whose database is locked or full", unless="there is no registry"),
+    "F50": _case(
+        "a registry that dies before it answers",
+        f"{_REGISTRY}/test_kills.py::test_whatever_is_killed_each_registration_is_done_once",
+        f"{_REGISTRY}/test_hostile_clients.py::test_who_hangs_up_before_the_answer_may_ask_again",
+    ),
+    "F51": _case(
+        "a registry whose database is locked or full",
+        f"{_REGISTRY}/test_outages.py::test_a_database_that_another_program_has_locked_is_told",
+        f"{_REGISTRY}/test_outages.py::test_a_database_that_is_gone_is_told_and_used_again_when_it_is_back",
+        f"{_REGISTRY}/test_outages.py::test_a_database_that_is_silent_is_told_in_time",
+        unless="nothing tries a full disk under the database",
+    ),
     "F52": _case(
         "a web page in place of an answer",
         f"{_ANSWERS}::test_one_is_not_taken_for_the_dataset",
-        unless="of a store; there is no registry",
+        unless="of a store; no client of the registry is there yet",
     ),
     "F53": _case(
         "a huge object, and little memory",
@@ -390,7 +401,7 @@ CASES: dict[str, Case] = {
     "T10": _case(
         "a redirect to a place that others cannot reach",
         f"{_STORES}::test_a_redirect_takes_no_credentials_to_another_server",
-        unless="endpoints are trusted with where they redirect to; there is no registry",
+        unless="endpoints are trusted with where they redirect to",
     ),
     "T11": _case(
         "secrets in addresses, messages and records",
@@ -429,7 +440,18 @@ CASES: dict[str, Case] = {
         "somebody who holds a lock for ever",
         f"{_FAULTS}/test_processes.py::test_f36_one_that_is_stopped_with_the_lock_holds_others_off_for_so_long",
     ),
-    "T20": _case("hostile requests to a registry", unless="there is no registry"),
+    "T20": _case(
+        "hostile requests to a registry",
+        f"{_REGISTRY}/test_object_access.py::test_callers_are_answered_what_they_may_have",
+        f"{_REGISTRY}/test_object_access.py::test_what_is_there_is_refused_as_what_is_not",
+        f"{_REGISTRY}/test_object_access.py::test_without_a_valid_key_there_is_nothing",
+        f"{_REGISTRY}/test_described.py::test_every_answer_is_one_that_is_documented",
+        f"{_REGISTRY}/test_hostile.py::test_hostile_parameters",
+        f"{_REGISTRY}/test_hostile.py::test_hostile_members_of_a_body",
+        f"{_REGISTRY}/test_hostile.py::test_hostile_bodies",
+        f"{_REGISTRY}/test_hostile_clients.py::test_slow_ones_keep_nobody_waiting",
+        f"{_REGISTRY}/test_hostile_objects.py::test_columns_of_any_name",
+    ),
     "T21": _case(
         "names of datasets that are told to somebody",
         f"{_STORES}::test_no_connection_is_opened_offline",

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["cache_dir", "catalog", "remote"]
 
 
-@pytest.fixture
-def whole(request: pytest.FixtureRequest) -> bool:
-    """Whether everything is tried, however long it takes."""
-    return bool(request.config.getoption("--faults") == "whole")
-
-
 @pytest.fixture(params=["file", "s3", "s3-in-parts"])
 def world(
     request: pytest.FixtureRequest,

@@ -1,4 +1,4 @@
-"""A proxy that stands before an S3 server, counts exactly, and misbehaves on demand.
+"""A proxy that stands before a server, counts exactly, and misbehaves on demand.
 
 The client's `Host` header is passed on unchanged, since request signatures cover it. Bodies are
 streamed in both directions, as they are; connections stay open between requests.
@@ -146,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
                 exchange.bytes_up += len(block)
             self._send_reply(exchange, script.reply)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _exchange  # noqa: N815 - http.server's names
+    do_GET = do_HEAD = do_PUT = do_POST = _exchange  # noqa: N815 - http.server's names
+    do_DELETE = do_PATCH = _exchange  # noqa: N815
 
     def _request_body(self) -> Iterator[bytes]:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -170,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b""
 
     def _send_up(self, exchange: Exchange, script: Script) -> None:
-        upstream, body = self._upstream, self._request_body()
+        upstream, body = self._upstream, _cut(self._request_body(), script.cut_up_after)
         # A server may take a head that no body follows for an empty object (SeaweedFS 4.48 does):
         # it hears of no upload whose client is gone already.
         begin = list(islice(body, 1))
@@ -258,6 +259,19 @@ def _flipped(block: bytes, at: int | None, begun: int) -> bytes:
 
 def _chunk(block: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(block), block)
+
+
+def _cut(body: Iterator[bytes], after: int | None) -> Iterator[bytes]:
+    """The blocks of a request; raises after so many bytes."""
+    left = after
+    for block in chain([b""], body) if after == 0 else body:
+        if left is not None:
+            yield from filter(None, [block[:left]])
+            left -= min(left, len(block))
+            if left == 0:
+                raise ConnectionAbortedError("the request was cut")
+        else:
+            yield block
 
 
 def _paced(response: HTTPResponse, script: Script) -> Iterator[bytes]:

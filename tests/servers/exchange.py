@@ -41,7 +41,8 @@ class Script:
     connection closes after exactly `cut_after` bytes of it; it is reset instead where the script
     `resets`, and stays open without a word where it `stalls`. The lowest bit of the body's byte at
     `flips` is another one. Where the answer `is_lost`, the server has given it, and the client
-    hears nothing but the end of the connection.
+    hears nothing but the end of the connection. The request is cut after `cut_up_after` bytes of
+    its body, of which the server hears nothing where that is 0.
     """
 
     delay_s: float = 0
@@ -54,6 +55,7 @@ class Script:
     resets: bool = False
     stalls: bool = False
     flips: int | None = None
+    cut_up_after: int | None = None
 
 
 @dataclass

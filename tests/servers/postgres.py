@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,7 @@ import psycopg
 from tests.servers.processes import ServerDidNotStartError, ServerProcess, free_ports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
 _NOBODY = 65_534
@@ -29,8 +31,9 @@ _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 class PostgreSQL:
     """A running server, which makes empty databases."""
 
-    def __init__(self, process: ServerProcess, port: int) -> None:
-        self._process, self._port, self._numbers = process, port, count()
+    def __init__(self, launch: Callable[[], ServerProcess], port: int) -> None:
+        self._launch, self._process = launch, launch()
+        self._port, self._numbers = port, count()
 
     @classmethod
     def start(cls, folder: Path) -> Self:
@@ -58,7 +61,8 @@ class PostgreSQL:
         if made.returncode:
             raise ServerDidNotStartError(made.stdout + made.stderr)
         settings = (*_FAST, "listen_addresses=127.0.0.1", "unix_socket_directories=")
-        process = ServerProcess(
+        launch = partial(
+            ServerProcess,
             [
                 str(programs / "postgres"),
                 *("-D", str(data), "-p", str(port)),
@@ -70,7 +74,7 @@ class PostgreSQL:
             user=user,
             end_by=signal.SIGINT,  # also with clients that are connected
         )
-        server = cls(process, port)
+        server = cls(launch, port)
         server._wait()
         return server
 
@@ -91,16 +95,27 @@ class PostgreSQL:
         """The URL of a database."""
         return f"postgresql://tester@127.0.0.1:{self._port}/{database}"
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, like: str = "template1") -> str:
+        """The URL of a new database, which is empty, or has what one of that name has."""
         name = f"tests_{next(self._numbers)}"
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         return self.address(name)
 
     def stop(self) -> None:
         """Ends the server."""
         self._process.stop()
+
+    def start_again(self) -> None:
+        """Starts the same server once more, at the same address."""
+        self._process = self._launch()
+        self._wait()
+
+    def freeze(self, *, thaw: bool = False) -> None:
+        """Has every process of the server stand still, or go on: it is there, and is silent."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        for pid in (self._process.pid, *map(int, children.read_text().split())):
+            os.kill(pid, signal.SIGCONT if thaw else signal.SIGSTOP)
 
 
 def _programs(folder: Path, user: int) -> Path:

@@ -29,11 +29,14 @@ from datacachalog import (
     UnsupportedSchemeError,
     bootstrap,
 )
+from datacachalog.adapters.api.memory import MemoryApi
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.memory import MemoryCache
 from datacachalog.adapters.storage import registry
 from datacachalog.adapters.storage.memory import MemoryStorage
 from datacachalog.domain.durability import Durability
+from datacachalog.domain.registry import Registration
+from datacachalog.domain.uri import Uri
 
 HEAVY = {"boto3", "botocore", "obstore", "pyarrow", "duckdb", "pydantic", "rich", "typer"}
 LAZY = {"yaml", "platformdirs", "shutil", "importlib.metadata", "datacachalog.manifest"}
@@ -156,6 +159,16 @@ class TestFromDatasets:
 
     def test_a_storage_that_was_given_may_serve_any_scheme(self):
         assert 1 == len(Catalog([Dataset("a", "nope://lake/a")], storage=MemoryStorage()))
+
+    def test_tables_are_asked_of_the_api_that_was_given(self, tmp_path):
+        api = MemoryApi(storage=MemoryStorage())
+        api.storage.put(Uri.parse("mem://lake/a.csv"), b"id")
+        api.register(Registration("people", "mem://lake/a.csv", "csv"))
+        catalog = Catalog([Dataset("a", "datlake://people")], cache_dir=tmp_path, api=api)
+
+        assert [api.latest("people").snapshot_id] == [one.version for one in catalog.versions("a")]
+        with pytest.raises(ValueError, match="give storage or api"):
+            Catalog([], storage=MemoryStorage(), api=api)
 
     def test_what_is_said_to_be_built_in_is(self):
         assert set(registry._BUILT_IN) == bootstrap._BUILT_IN
@@ -408,7 +421,7 @@ def loaded(code, **environ):
 
 
 def test_an_import_loads_nothing_heavy():
-    modules = loaded("import datacachalog")
+    modules = loaded("import datacachalog; datacachalog.Catalog")
 
     assert set() == modules & (HEAVY | LAZY)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import os
 import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +18,20 @@ import click
 import pytest
 
 import datacachalog
+import datlake_sdk
 from datacachalog import Catalog, DatacachalogError, FetchAllError
+from datacachalog.adapters.api.metadata import MetadataCache
+from datacachalog.adapters.api.settings import VARIABLES, ApiSettings, Retry
 from datacachalog.cli.app import app
+from datacachalog.cli.datlake_app import ASKING as DATLAKE_COMMANDS
+from datacachalog.cli.datlake_app import app as datlake_app
 from datacachalog.cli.exits import ExitCode, UsageError, exit_code
 from datacachalog.domain import errors
+from datacachalog.domain.registry import Snapshot
 from datacachalog.manifest import format as manifest_format
 from datacachalog.ports import CachePort, ProgressPort, StoragePort, ViewPort
+from datacachalog.sdk import records
+from datlake_sdk import DatlakeClient, JobContext, functional
 from tests.faults.catalogue import CASES, table
 from tests.pages import LANGUAGES, MARKS, ROOT, Sandbox, blocks_of, pages, run_page, text_of
 
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 SETUP = "python -m pip install --quiet uv && python -m uv run "
-README_COMMANDS = [f"{SETUP}--no-dev catalog fetch customers", f"{SETUP}pytest"]
+README_COMMANDS = [f"{SETUP}--no-dev catalog fetch customers", f"{SETUP}pytest -n 4"]
 BLOCKS = [block for page in pages() for block in blocks_of(page)]
 NEEDED = sorted({needed for block in BLOCKS if (needed := block.value("needs"))})
 MODULES = sorted(
@@ -242,7 +252,12 @@ def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command
                 yield from commands(command, f"{path} {name}")
 
 
-COMMANDS = dict(commands(app, "catalog"))
+ASKING = {
+    path: one
+    for path, one in commands(datlake_app, "datlake")
+    if path.split()[1] in DATLAKE_COMMANDS
+}
+COMMANDS = dict(commands(app, "catalog")) | ASKING
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -261,7 +276,8 @@ def test_a_command_is_in_the_reference(path):
 
 def test_the_global_options_are_in_the_reference():
     text = text_of("docs/reference/command-line.md")
-    options = [name for parameter in app.params for name in parameter.opts]
+    found = [*app.params, *(one for one in datlake_app.params if one.name in {"url", "config"})]
+    options = [name for parameter in found for name in parameter.opts]
 
     assert [] == [name for name in [*options, "--help", "-h"] if f"`{name}" not in text]
 
@@ -337,6 +353,89 @@ def test_the_reference_has_every_public_name():
     assert [] == [name for name in [*methods, *of_ports] if not re.search(rf"\b{name}\b", text)]
 
 
+def parameters_of(text: str) -> list[str]:
+    """The names of the parameters in a call such as `f(a, *, b=None, **c)`."""
+    inside = text.partition("(")[2].rpartition(")")[0]
+    named = [part.strip().partition("=")[0] for part in re.split(r",(?![^(]*\))", inside)]
+    return [name for name in named if name and name != "*"]
+
+
+def calls_of_the_sdk() -> dict[str, list[str]]:
+    """What the reference of the SDK has in its first columns: calls, by heading and name."""
+    found, section = {}, ""
+    for line in text_of("docs/sdk/python.md").splitlines():
+        if line.startswith("## "):
+            section = line.removeprefix("## ").strip("`")
+        if call := re.match(r"\| `((?:client\.cache\.)?(\w+)\(.*?\))` \|", line):
+            found[f"{section}.{call[2]}"] = parameters_of(call[1])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [("DatlakeClient", DatlakeClient), ("JobContext", JobContext), ("The cache", MetadataCache)],
+)
+def test_the_reference_of_the_sdk_has_every_method(section, kind):
+    told, text = calls_of_the_sdk(), text_of("docs/sdk/python.md")
+    public = {name: one for name, one in inspect.getmembers(kind) if not name.startswith("_")}
+    if kind is MetadataCache:
+        public = {name: public[name] for name in ("held", "clear")}  # the others keep, and look up
+    calls = {name: one for name, one in public.items() if callable(one)}
+
+    for name, call in calls.items():
+        parameters = [one for one in inspect.signature(call).parameters if one != "self"]
+        assert (name, parameters) == (name, told.get(f"{section}.{name}"))
+    assert [] == [name for name in public if f"`{name}" not in text and name not in calls]
+    own = {name for name in told if name.startswith(f"{section}.")}
+    makers = {f"{section}.{section}", f"{section}.current_job"}
+    assert own <= {f"{section}.{name}" for name in calls} | makers
+
+
+@pytest.mark.parametrize("name", functional.__all__)
+def test_the_reference_of_the_sdk_has_every_function(name):
+    one, text = getattr(functional, name), text_of("docs/sdk/python.md")
+
+    if inspect.isfunction(one):
+        parameters = [*inspect.signature(one).parameters]
+        assert parameters == calls_of_the_sdk()[f"Functions.{name}"]
+    else:
+        assert f"`{name}" in text
+
+
+@pytest.mark.parametrize("name", datlake_sdk.__all__)
+def test_the_reference_of_the_sdk_has_every_name(name):
+    assert f"`{name}" in text_of("docs/sdk/python.md")
+
+
+def test_the_reference_of_the_sdk_has_every_record():
+    kinds = [one for one in vars(records).values() if isinstance(one, type)]
+    named = {one.__name__: one for one in (*kinds, Snapshot) if is_dataclass(one)}
+    told = {
+        row[0].strip("`"): re.findall(r"`(\w+)`", row[1].partition(";")[0])
+        for row in rows(text_of("docs/sdk/python.md"))
+        if row[0].strip("`") in named
+    }
+
+    assert {name: [one.name for one in fields(kind)] for name, kind in named.items()} == told
+
+
+def test_the_reference_of_the_sdk_has_every_setting():
+    text = text_of("docs/sdk/python.md").partition("## Configuration")[2].partition("\n## ")[0]
+    told = {
+        re.findall(r"`(\w+)`", row[0])[0]: (row[1].strip("`"), row[2])
+        for row in rows(text)
+        if row[1].startswith("`DATLAKE_")
+    }
+
+    assert VARIABLES == {name: variable for name, (variable, _) in told.items()}
+    for one in fields(ApiSettings):
+        default = getattr(ApiSettings(), one.name)
+        if default is not None and one.name != "retry":
+            shown = f"{default:g}" if isinstance(default, float) else str(default)
+            assert f"`{shown.lower() if isinstance(default, bool) else shown}`" == told[one.name][1]
+    assert Retry.parse(told["retry"][1].strip("`")) == Retry()
+
+
 def ran_example(name: str, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, ROOT / "examples" / name, *args],
@@ -408,7 +507,8 @@ def all_errors() -> list[type[DatacachalogError]]:
 def exit_number(kind: type[DatacachalogError]) -> str:
     if kind is FetchAllError:
         return "that of [the worst](command-line.md#exit-codes)"
-    return str(exit_code(kind.__new__(kind)).value)
+    error = kind("odd") if issubclass(kind, errors.ApiError) else kind.__new__(kind)
+    return str(exit_code(error).value)
 
 
 def variables_in_the_code() -> set[str]:

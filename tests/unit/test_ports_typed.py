@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, get_type_hints
 from rich.console import Console
 
 from datacachalog import ports
+from datacachalog.adapters.api.cached import CachedApi
+from datacachalog.adapters.api.http import HttpApi
+from datacachalog.adapters.api.memory import MemoryApi
+from datacachalog.adapters.api.metadata import MetadataCache
+from datacachalog.adapters.api.settings import ApiSettings
+from datacachalog.adapters.api.transport import Transport
 from datacachalog.adapters.automatic_progress import AutomaticProgress
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.memory import MemoryCache
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
     from datacachalog.ports import (
         CachePort,
+        DatlakeApiPort,
         LockfilePort,
         ProgressPort,
         Staging,
@@ -60,6 +67,19 @@ def test_every_cache_is_a_cache_port(tmp_path: Path) -> None:
         caches: list[CachePort] = [memory, DirectoryCache(tmp_path)]
 
         assert [] == [one for one in caches if not _has_methods_of(one, ports.CachePort)]
+
+
+def test_every_registry_is_a_datlake_api_port(tmp_path: Path) -> None:
+    memory, http = MemoryApi(), HttpApi(Transport(ApiSettings()))
+    cache = MetadataCache(tmp_path, memory.identity())
+    registries: list[DatlakeApiPort] = [
+        memory,
+        http,
+        CachedApi(memory, cache),
+        CachedApi(http, cache),
+    ]
+
+    assert [] == [one for one in registries if not _has_methods_of(one, ports.DatlakeApiPort)]
 
 
 def test_every_view_is_a_view_port(tmp_path: Path) -> None:

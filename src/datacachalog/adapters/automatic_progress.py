@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from datacachalog.ports import SILENT, SilentProgress
 
@@ -15,28 +17,36 @@ if TYPE_CHECKING:
 
     from datacachalog.ports import ProgressPort, TransferProgress
 
+_UNWATCHED_S: Final = 1.0
+"""For how long nobody watches where nobody did; looking takes longer than writing a small file."""
+
 
 class AutomaticProgress:
     """Shows transfers with rich while `is_watched`; rich is imported when bytes begin to move."""
 
     def __init__(self, is_watched: Callable[[], bool]) -> None:
-        self._is_watched = is_watched
-        self._shown: ProgressPort | None = None
-        self._shown_by = 0  # a fork has no use for its parent's display
-        self._lock = threading.Lock()
+        self._is_watched, self._unwatched_until = is_watched, 0.0
+        # By process: a fork has neither its parent's thread that draws, nor a lock to wait for.
+        self._shown: dict[int, ProgressPort] = {}
+        self._locks: dict[int, threading.Lock] = {}
 
     def transfer(self, name: str) -> AbstractContextManager[TransferProgress]:
         return _LateTransfer(self, name)
 
     def shown(self) -> ProgressPort:
         """What shows transfers now: the one display of this process, or nothing."""
-        if not self._is_watched():
+        if time.monotonic() < self._unwatched_until:
             return SilentProgress()
-        with self._lock:  # many transfers may begin together: they share one display
-            if self._shown is None:
+        if not self._is_watched():
+            self._unwatched_until = time.monotonic() + _UNWATCHED_S
+            return SilentProgress()
+        process = os.getpid()
+        # Many transfers may begin together: they share one display.
+        with self._locks.setdefault(process, threading.Lock()):
+            if process not in self._shown:
                 module = importlib.import_module("datacachalog.adapters.progress")
-                self._shown = module.RichProgress()
-            return self._shown
+                self._shown[process] = module.RichProgress()
+            return self._shown[process]
 
 
 class _LateTransfer:

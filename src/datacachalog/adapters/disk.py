@@ -53,16 +53,18 @@ _PATIENCE_S = 0.02
 _turns: dict[int, threading.Lock] = {}  # by process: a fork must not inherit a lock that is held
 
 
-@contextmanager
-def turn_at_the_disk() -> Iterator[None]:
+class turn_at_the_disk:  # noqa: N801 - it is called as a function, and a generator takes thrice as long
     """Lets one thread of a process at a time do something short at the disk, where that is fast."""
-    lock = _turns.get(os.getpid()) or _turns.setdefault(os.getpid(), threading.Lock())
-    is_ours = lock.acquire(timeout=_PATIENCE_S)
-    try:
-        yield
-    finally:
-        if is_ours:
-            lock.release()
+
+    __slots__ = ("_is_ours", "_lock")
+
+    def __enter__(self) -> None:
+        lock = _turns.get(os.getpid()) or _turns.setdefault(os.getpid(), threading.Lock())
+        self._lock, self._is_ours = lock, lock.acquire(timeout=_PATIENCE_S)
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
+            self._lock.release()
 
 
 def cache_error(error: OSError, path: Path) -> CacheError:
@@ -80,13 +82,19 @@ def cache_error(error: OSError, path: Path) -> CacheError:
     return CacheError(str(path), detail)
 
 
-@contextmanager
-def cache_errors(path: Path) -> Iterator[None]:
+class cache_errors:  # noqa: N801 - as above
     """Turns what the operating system says of `path` into the cache's errors."""
-    try:
-        yield
-    except OSError as error:
-        raise cache_error(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise cache_error(error, self._path) from error
 
 
 def create_new(path: str | os.PathLike[str]) -> int:

@@ -20,6 +20,7 @@ from datacachalog.application.fetching import Fetching
 from datacachalog.application.housekeeping import Housekeeping
 from datacachalog.application.locking import Lockfile, Locking
 from datacachalog.application.pushing import Pushing, refuse_read_only
+from datacachalog.application.recording import record_write
 from datacachalog.application.results import State
 from datacachalog.application.viewing import Viewing, refuse_collisions
 from datacachalog.domain.housekeeping import NO_BOUNDS
@@ -96,10 +97,12 @@ class CoreCatalog(FetchableDatasets):
         `expect` is what may be replaced: `cached`, the revision that this catalog last fetched,
         or else the one that the cache did (nothing, where neither has); `absent`, nothing; a
         `Revision`; or `any`. The file is copied into the cache, so that the next fetch moves no
-        bytes; the original stays yours.
+        bytes; the original stays yours. To push to a table is to upload a new object and to
+        register it as the table's next snapshot.
 
         Raises:
             ConflictError: the object is not what was expected. Nothing was written.
+            JobFailedError: the registry refuses the file as a snapshot; its `code` says why.
             LocalFileError: `path` is not a file that can be read.
             ReadOnlyDatasetError: the catalog says `push: false`, or declares a checksum.
             UnsupportedOperationError: the store cannot promise not to overwrite; `any` still can.
@@ -108,9 +111,10 @@ class CoreCatalog(FetchableDatasets):
         refuse_read_only(dataset)
         refuse_offline(dataset.source, offline=self.offline)
         result = self._pushing.push(dataset, Path(path), expect, self._seen.get(name), shown)
-        self._seen[name] = result.entry.revision
+        self._seen[name] = result.entry
         self.cache.hold(result.entry)
         self._housekeeping.keep_within_bounds({result.entry.revision_id})
+        record_write(dataset, result)
         return self._viewing.shown(dataset, result)
 
     def is_stale(self, name: str) -> bool:

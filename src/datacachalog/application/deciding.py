@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from datacachalog.domain.errors import IntegrityError, OfflineError, StorageUnavailableError
-from datacachalog.domain.freshness import ALWAYS, Serve, plan_fetch
+from datacachalog.domain.freshness import is_fresh
+from datacachalog.domain.uri import TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,13 +23,6 @@ _DOWN_FOR = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """The entry is served, and nobody asked: it has the declared checksum."""
-
-    entry: CacheEntry
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
     """The store is to be asked, unless `refusal` says why it is not; `known` is what is cached."""
 
@@ -36,9 +30,6 @@ class Question:
     begun: datetime
     old_will_do: bool
     refusal: StorageUnavailableError | None
-
-
-Decision: TypeAlias = Serve | Declared | Question
 
 
 class Deciding:
@@ -61,17 +52,16 @@ class Deciding:
         identity: str,
         refresh: bool,  # noqa: FBT001 - by place: it is a part of every warm hit
         offline: bool,  # noqa: FBT001 - likewise
-    ) -> Decision:
-        """Whether the cache answers a fetch, or its store is to be asked."""
+    ) -> CacheEntry | Question:
+        """The entry that is served, and nobody asked; or what its store is to be asked."""
         uri = dataset.source
         known, begun = self._cache.current(identity, uri), self._clock()
-        if dataset.checksum is not None and known is not None and not refresh:
-            if self.is_as_declared(known, dataset):  # nothing that the store could say changes it
-                return Declared(known)
-        elif not refresh and dataset.freshness != ALWAYS:
-            plan = plan_fetch(known, dataset.freshness, begun)
-            if isinstance(plan, Serve):
-                return plan
+        if known is not None and not refresh:
+            if dataset.checksum is not None:
+                if self.is_as_declared(known, dataset):  # no store could say anything against it
+                    return known
+            elif is_fresh(known.checked_at, dataset.freshness, begun) or is_named(known, uri):
+                return known
         old_will_do = not refresh and (offline or dataset.on_unreachable == "stale")
         refusal: StorageUnavailableError | None = _refusal_offline(uri) if offline else None
         if refusal is None and old_will_do and known is not None:
@@ -95,7 +85,12 @@ class Deciding:
         return True
 
     def note_down(self, uri: Uri, failure: StorageUnavailableError) -> None:
-        """Has nobody wait for this store again within the next seconds, where a copy will do."""
+        """Has nobody wait for this store again within the next seconds, where a copy will do.
+
+        Not where it is another one that failed, behind it: who else asks need not need that one.
+        """
+        if isinstance(failure.__cause__, StorageUnavailableError):
+            return
         self._down[_store(uri)] = (self._clock(), failure.detail)
 
     def _recent_failure(self, uri: Uri, now: datetime) -> StorageUnavailableError | None:
@@ -104,6 +99,14 @@ class Deciding:
         if since is None or not timedelta(0) <= now - since < _DOWN_FOR:
             return None
         return StorageUnavailableError(str(uri), detail)
+
+
+def is_named(entry: CacheEntry, uri: Uri) -> bool:
+    """Whether an entry is the snapshot, which never changes, that a source names."""
+    if uri.scheme != TABLES:  # most are not, and this is a part of every warm hit
+        return False
+    _, snapshot_id = uri.table or (None, None)
+    return snapshot_id is not None and snapshot_id == entry.info.version
 
 
 def undeclared(dataset: Dataset) -> IntegrityError:

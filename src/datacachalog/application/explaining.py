@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from datacachalog.application.deciding import Declared, undeclared
+from datacachalog.application.deciding import Question, is_named, undeclared
 from datacachalog.application.explanations import Explanation, Reason
 from datacachalog.application.results import Outcome
 from datacachalog.domain.errors import (
@@ -13,12 +13,11 @@ from datacachalog.domain.errors import (
     OfflineError,
     StorageUnavailableError,
 )
-from datacachalog.domain.freshness import Serve
 from datacachalog.domain.objects import is_immutable_version
 from datacachalog.domain.words import age, size
 
 if TYPE_CHECKING:
-    from datacachalog.application.deciding import Deciding, Question
+    from datacachalog.application.deciding import Deciding
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.objects import CacheEntry, ObjectInfo, Revision
     from datacachalog.ports import CachePort, Clock, StoragePort
@@ -42,18 +41,21 @@ class Explaining:
         try:
             identity = self._storage.identity(dataset.source)
             decided = self._deciding.decide(dataset, identity, refresh, offline)
-            if isinstance(decided, Declared):
-                cause = f"it has the declared checksum, {dataset.checksum}"
-                return Explanation(dataset, Reason.DECLARED, Outcome.CACHED, cause, decided.entry)
-            if isinstance(decided, Serve):
-                return self._fresh(dataset, decided.entry)
+            if not isinstance(decided, Question):
+                return self._served(dataset, decided)
             if decided.refusal is not None:
                 return self._unasked(dataset, identity, decided, decided.refusal)
             return self._asked(dataset, identity, decided)
         except DatacachalogError as error:
             return Explanation(dataset, Reason.REFUSED, None, str(error), error=error)
 
-    def _fresh(self, dataset: Dataset, entry: CacheEntry) -> Explanation:
+    def _served(self, dataset: Dataset, entry: CacheEntry) -> Explanation:
+        if dataset.checksum is not None:
+            cause = f"it has the declared checksum, {dataset.checksum}"
+            return Explanation(dataset, Reason.DECLARED, Outcome.CACHED, cause, entry)
+        if is_named(entry, dataset.source):
+            cause = "it is the snapshot that its source names, which never changes"
+            return Explanation(dataset, Reason.DECLARED, Outcome.CACHED, cause, entry)
         checked = age(entry.checked_at, self._clock())
         cause = f"it was checked {checked}, and `freshness: {dataset.freshness}`"
         return Explanation(dataset, Reason.FRESH, Outcome.CACHED, cause, entry)

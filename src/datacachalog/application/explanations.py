@@ -29,7 +29,10 @@ class Reason(Enum):
     FRESH = "fresh"
     """The cached copy was checked so lately that the store is not asked."""
     DECLARED = "declared"
-    """The cached copy has the declared checksum, so that the store is not asked."""
+    """The cached copy has the declared checksum, or is the snapshot that the source names.
+
+    The store is not asked.
+    """
     LOCKED = "locked"
     """The lockfile says which bytes are wanted, and nothing else matters."""
     UNCHANGED = "unchanged"

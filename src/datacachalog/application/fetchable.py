@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from datacachalog.application.batch import for_each, works_elsewhere
 from datacachalog.application.naming import NamedDatasets
+from datacachalog.application.recording import record_reads
 from datacachalog.application.results import Outcome
 from datacachalog.domain.errors import FetchAllError
 from datacachalog.ports import SilentProgress
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from datacachalog.application.viewing import Viewing
     from datacachalog.domain.dataset import Dataset
     from datacachalog.domain.errors import DatacachalogError
-    from datacachalog.domain.objects import Revision
+    from datacachalog.domain.objects import CacheEntry
     from datacachalog.ports import CachePort, ProgressPort
 
 
@@ -51,7 +52,7 @@ class FetchableDatasets(NamedDatasets):
         self._housekeeping, self._viewing = housekeeping, viewing
         self._progress = progress or SilentProgress()
         # What each dataset's latest fetch or push here was of: others may move the cache on.
-        self._seen: dict[str, Revision] = {}
+        self._seen: dict[str, CacheEntry] = {}
 
     def fetch(
         self,
@@ -116,7 +117,9 @@ class FetchableDatasets(NamedDatasets):
     ) -> Fetched:
         """What `fetch` does, told in full: the path, its revision, and whether bytes moved."""
         fetched = self._hand_out(name, version, as_of, refresh, offline, locked, progress)
-        self._keep_within_bounds([fetched])
+        if fetched.outcome is Outcome.DOWNLOADED:
+            self._housekeeping.keep_within_bounds({fetched.entry.revision_id})
+        record_reads(self._datasets, (fetched,))
         return fetched
 
     def _hand_out(
@@ -130,13 +133,14 @@ class FetchableDatasets(NamedDatasets):
         progress: ProgressPort | None,
     ) -> Fetched:
         alone, shown = self.offline if offline is None else offline, progress or self._progress
-        asked = (self[name], version, as_of, refresh, alone, shown)
+        dataset = self[name]
+        asked = (dataset, version, as_of, refresh, alone, shown)
         bring = self._locking.fetch if locked else self._fetching.fetch
         fetched = self._housekeeping.hand_out(bring, asked)
         if version is None and as_of is None:
-            self._seen[name] = fetched.entry.revision
+            self._seen[name] = fetched.entry
             if not locked:
-                return self._viewing.shown(self[name], fetched)
+                return self._viewing.shown(dataset, fetched)
         return fetched
 
     def _take_over(
@@ -154,7 +158,7 @@ class FetchableDatasets(NamedDatasets):
             if not self.cache.hold(fetched.entry):  # it was removed as that process ended
                 return work(name)
             if not is_version:
-                self._seen[name] = fetched.entry.revision
+                self._seen[name] = fetched.entry
             return fetched
 
         fetched, lost = for_each(taken_over, came)
@@ -234,9 +238,10 @@ class FetchableDatasets(NamedDatasets):
         done = for_each(work, names, max_workers=max_workers, executor=executor)
         if works_elsewhere(executor):
             done = self._take_over(*done, work, is_version=bool(version or as_of))
-        self._keep_within_bounds(done[0].values())
+        self._finish(done[0].values())
         return done
 
-    def _keep_within_bounds(self, fetched: Collection[Fetched]) -> None:
+    def _finish(self, fetched: Collection[Fetched]) -> None:
+        record_reads(self._datasets, fetched)
         if any(one.outcome is Outcome.DOWNLOADED for one in fetched):
             self._housekeeping.keep_within_bounds({one.entry.revision_id for one in fetched})

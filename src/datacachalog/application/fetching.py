@@ -12,11 +12,13 @@ from datacachalog.application.results import Fetched, Outcome, StaleWarning
 from datacachalog.domain.errors import RemoteChangedError, StorageUnavailableError
 from datacachalog.domain.objects import NotModified, is_immutable_version
 from datacachalog.domain.versions import version_at
+from datacachalog.ports import HistoryPort
 
 if TYPE_CHECKING:
     from datacachalog.application.deciding import Deciding
     from datacachalog.domain.dataset import Dataset
-    from datacachalog.domain.objects import CacheEntry, Revision
+    from datacachalog.domain.objects import CacheEntry, ObjectInfo, Revision
+    from datacachalog.domain.uri import Uri
     from datacachalog.ports import CachePort, Clock, ProgressPort, StoragePort
 
 _LOCK_WAIT = timedelta(minutes=10)
@@ -64,7 +66,7 @@ class Fetching:
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         decided = self._deciding.decide(dataset, identity, refresh, offline)
         if not isinstance(decided, Question):
-            return Fetched(dataset.name, Outcome.CACHED, decided.entry)
+            return Fetched(dataset.name, Outcome.CACHED, decided)
         error = decided.refusal
         if error is None:
             try:
@@ -149,7 +151,7 @@ class Fetching:
     ) -> Fetched:
         """The version that was current at a time."""
         refuse_offline(dataset.source, offline=offline)
-        chosen = version_at(dataset.source, self._storage.versions(dataset.source), as_of)
+        chosen = self._version_at(dataset.source, as_of)
         if chosen.version is not None:
             return self.version(dataset, chosen.version, progress, chosen.revision, offline=offline)
         # The store keeps one version: the current object is the chosen one, if it still is.
@@ -157,6 +159,11 @@ class Fetching:
         if not fetched.entry.revision.same_bytes(chosen.revision):
             raise RemoteChangedError(str(dataset.source), "it was replaced meanwhile")
         return fetched
+
+    def _version_at(self, uri: Uri, as_of: datetime) -> ObjectInfo:
+        if isinstance(self._storage, HistoryPort):
+            return self._storage.version_at(uri, as_of)
+        return version_at(uri, self._storage.versions(uri), as_of)
 
 
 def _stale(name: str, entry: CacheEntry, error: StorageUnavailableError) -> Fetched:

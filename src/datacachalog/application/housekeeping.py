@@ -50,12 +50,13 @@ class Housekeeping:
     ) -> Collected:
         """Removes what is superseded, or unused for a time, and what the bounds do not allow."""
         missing_bytes = self._missing_bytes()  # before anything goes
-        swept = self._cache.sweep(dry_run=dry_run)
+        most = self._bounds.max_bytes if max_bytes is None else max_bytes
+        swept = self._cache.sweep(unfinished=self._is_over(most), dry_run=dry_run)
         usages = tuple(self._cache.usages())
         wish = Wish(
             superseded=True,
             unused_for=unused_for,
-            max_bytes=self._bounds.max_bytes if max_bytes is None else max_bytes,
+            max_bytes=most,
             enough_bytes=missing_bytes - swept,
         )
         chosen = tuple(one.entry for one in removals(usages, wish, self._clock()))
@@ -71,8 +72,11 @@ class Housekeeping:
         """
         now, most = self._clock(), self._bounds.max_bytes
         missing = 0 if self._was_in_vain(now) else self._missing_bytes()
-        if missing <= 0 and (most is None or self._cache.size_bytes() <= most):
+        is_over = self._is_over(most)
+        if missing <= 0 and not is_over:
             return
+        if is_over:  # what is unfinished goes before what is whole
+            missing -= self._cache.sweep(unfinished=True)
         usages = tuple(self._cache.usages())
         chosen = to_make_room(usages, self._bounds, missing, keep, now)
         removed = self._cache.remove(one.entry for one in chosen)
@@ -88,6 +92,9 @@ class Housekeeping:
         chosen = removals(usages, Wish(superseded=True), self._clock())
         swept = self._cache.sweep()
         return bool(self._cache.remove(one.entry for one in chosen)) or swept > 0
+
+    def _is_over(self, most: int | None) -> bool:
+        return most is not None and self._cache.size_bytes() > most
 
     def _missing_bytes(self) -> int:
         free, total = self._cache.space()

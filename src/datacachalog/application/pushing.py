@@ -29,17 +29,18 @@ class Pushing:
         dataset: Dataset,
         path: Path,
         expect: Expect,
-        seen: Revision | None,
+        seen: CacheEntry | None,
         progress: ProgressPort,
     ) -> PushResult:
-        """Replaces the object; `seen` is the revision that this catalog last had, if any."""
+        """Replaces the object; `seen` is the entry that this catalog last handed out, if any."""
         uri, identity = dataset.source, self._storage.identity(dataset.source)
-        expected = _expected(expect, seen, self._cache.current(identity, uri))
+        expected = _expected(expect, seen or self._cache.current(identity, uri))
         with (
             self._cache.staging(identity, uri) as staging,
             progress.transfer(dataset.name) as transfer,
         ):
-            staging.copy_from(path)
+            # The address of a table names no file: what it is called says what is in it.
+            staging.copy_from(path, path.name if uri.table else None)
             asked = self._clock()
             info = self._storage.upload(staging.path, uri, expect=expected, progress=transfer)
             try:
@@ -63,7 +64,7 @@ def refuse_read_only(dataset: Dataset) -> None:
         raise ReadOnlyDatasetError(dataset.name, f"checksum: {dataset.checksum}")
 
 
-def _expected(expect: Expect, seen: Revision | None, entry: CacheEntry | None) -> Expected:
+def _expected(expect: Expect, entry: CacheEntry | None) -> Expected:
     if isinstance(expect, Revision):
         return expect
     match expect:
@@ -72,5 +73,5 @@ def _expected(expect: Expect, seen: Revision | None, entry: CacheEntry | None) -
         case "absent":
             return ABSENT
         case "cached":
-            return seen or (ABSENT if entry is None else entry.revision)
+            return ABSENT if entry is None else entry.revision
     raise ValueError(f"expect must be 'cached', 'absent', 'any' or a Revision, not {expect!r}")

@@ -25,7 +25,7 @@ class Viewing:
 
     def __init__(self, view: ViewPort | None, storage: StoragePort, cache: CachePort) -> None:
         self._view, self._storage, self._cache = view, storage, cache
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
 
     def shown(self, dataset: Dataset, done: Done) -> Done:
         """Has the dataset's link lead to its current copy; where it cannot, `done` says why.
@@ -39,8 +39,9 @@ class Viewing:
 
     def _show(self, view: ViewPort, dataset: Dataset, entry: CacheEntry) -> ViewError | None:
         uri = dataset.source
-        name = self._names.get(dataset.name) or self._names.setdefault(
-            dataset.name, link_name(dataset)
+        known = (dataset.name, entry.path.suffix)
+        name = self._names.get(known) or self._names.setdefault(
+            known, link_name(dataset, entry.path.name)
         )
         try:
             while view.show(name, entry.path):

@@ -1,126 +1,164 @@
-"""The `datlake` command: the registry's server, its workers, and who may do what."""
+"""The `datlake` command's shape: what asks a registry, and what runs one.
+
+A command's module is imported when the command is chosen, or when all of them are to be listed.
+What asks a registry needs neither its libraries nor its settings.
+"""
 
 from __future__ import annotations
 
-import importlib
+import difflib
+import os
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Final, cast
 
 import click
 
 from datacachalog.cli.exits import ExitCode, UsageError
 
-if TYPE_CHECKING:
-    from datacachalog.server.settings import ServerSettings
+ASKING: Final = {
+    "get-uri": "client.tables:get_uri",
+    "tables": "client.tables:tables",
+    "snapshots": "client.tables:snapshots",
+    "lineage": "client.tables:lineage",
+    "register-snapshot": "client.registering:register_snapshot",
+    "job": "client.registering:job",
+    "upload": "client.objects:upload",
+    "download": "client.objects:download",
+    "run": "client.run:command",
+    "runs": "client.runs:runs",
+    "show-run": "client.runs:show_run",
+    "events": "client.events:command",
+    "whoami": "client.whoami:command",
+    "config": "client.config:group",
+    "cache": "client.cache:group",
+}
+"""The commands that ask a registry, and where they are."""
+_RUNNING: Final = {
+    "serve": "serving:serve",
+    "worker": "serving:worker",
+    "policy": "serving:policy",
+    "key": "keys:group",
+    "principal": "principals:principal",
+    "role": "principals:role",
+    "grant": "grants:grant",
+    "grants": "grants:grants",
+    "location": "locations:group",
+    "audit": "audit:command",
+    "migrate": "operations:migrate",
+    "doctor": "operations:doctor",
+}
+_COMMANDS: Final = ASKING | _RUNNING
 
-_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "MANAGE")
+_EPILOG: Final = (
+    "Completion of commands and tables: put this line into ~/.bashrc, or the same with zsh_source "
+    "into ~/.zshrc:\n\n"
+    '\b\n  eval "$(_DATLAKE_COMPLETE=bash_source datlake)"\n\n'
+    "`datalake-cli` is the same command, and completed likewise with _DATALAKE_CLI_COMPLETE."
+)
 
 
-@click.group("datlake", context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group whose commands are in modules of `datacachalog.cli.datlake`, shown in two lists."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        found = import_module(f"datacachalog.cli.datlake.{module}")
+        return cast("click.Command", getattr(found, name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not ctx.resilient_parsing:  # as when the shell completes
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f"'{ctx.info_name} --help' lists the commands"
+            hint = f"did you mean {close[0]!r}?" if close else hint
+            raise UsageError(f"there is no command {args[0]!r}", hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, _COMMANDS))
+        for heading, names in (("Ask a registry", ASKING), ("Run a registry", _RUNNING)):
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name, one.get_short_help_str(limit)) for name, one in found if one]
+                )
+
+
+@click.group(
+    "datlake",
+    cls=Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="The registry to ask. DATLAKE_API_URL says the same.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The settings of who asks, instead of ~/.datlake/config.ini. "
+    "DATLAKE_CONFIG says the same.",
+)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Where the database and uploaded objects are. DATLAKE_SERVER_DATA_DIR says the same.",
+    help="Who runs one: where its database and uploaded objects are. "
+    "DATLAKE_SERVER_DATA_DIR says the same.",
 )
 @click.option(
     "--database-url",
     metavar="URL",
-    help="postgresql://…, or sqlite:///… . DATLAKE_SERVER_DATABASE_URL says the same.",
+    help="Who runs one: postgresql://…, or sqlite:///… . "
+    "DATLAKE_SERVER_DATABASE_URL says the same.",
 )
 @click.pass_context
-def app(ctx: click.Context, *, data_dir: Path | None, database_url: str | None) -> None:
+def app(
+    ctx: click.Context,
+    *,
+    url: str | None,
+    config: Path | None,
+    data_dir: Path | None,
+    database_url: str | None,
+) -> None:
     """The registry of tables and snapshots."""
     if ctx.invoked_subcommand is None:
         ctx.exit(ExitCode.USAGE)
+    command = ctx.invoked_subcommand
+    if command in ASKING:
+        _refuse(
+            command, "asks a registry by its address", data_dir=data_dir, database_url=database_url
+        )
+        name_registry(url, config)
+    else:
+        _refuse(command, "works on the registry's own database", url=url, config=config)
     given = {"data_dir": data_dir, "database_url": database_url}
     ctx.obj = {name: value for name, value in given.items() if value is not None}
 
 
-@app.command("serve")
-@click.option("--host", help="The address to listen on; 127.0.0.1 unless given.")
-@click.option("--port", type=int, help="The port; 8000 unless given.")
-@click.option("--no-worker", is_flag=True, help="Leave the work to `datlake worker`.")
-@click.pass_obj
-def serve(given: dict[str, Any], host: str | None, port: int | None, *, no_worker: bool) -> None:
-    """Serve the API, with workers beside it.
+def name_registry(url: str | None, config: Path | None) -> None:
+    """Has what was said before the command be known as the variables are.
 
-    The first start makes an administrator, and prints its key to standard error, once.
+    So a program that `datlake run` starts asks the same registry.
     """
-    wanted = {"host": host, "port": port, "worker": False if no_worker else None}
-    _server("serve").serve(_settings(given, **wanted))
+    if url is not None:
+        os.environ["DATLAKE_API_URL"] = url
+    if config is not None:
+        os.environ["DATLAKE_CONFIG"] = str(config.absolute())
 
 
-@app.command("worker")
-@click.pass_obj
-def worker(given: dict[str, Any]) -> None:
-    """Do the work that the API was asked for, until stopped."""
-    _server("serve").work(_settings(given))
-
-
-@app.group("key")
-def key() -> None:
-    """API keys."""
-
-
-@key.command("create")
-@click.argument("principal")
-@click.option("--name", default="", help="What the key is for.")
-@click.option(
-    "--only",
-    type=click.Choice(_PRIVILEGES),
-    multiple=True,
-    help="What the key may do at most; all that its principal may, unless given.",
-)
-@click.pass_obj
-def create_key(given: dict[str, Any], principal: str, name: str, only: tuple[str, ...]) -> None:
-    """Make a key for PRINCIPAL, who is made too if need be, and print it: it is shown only now."""
-    click.echo(_server("administration").new_key(_settings(given), principal, name, only))
-
-
-@app.command("grant")
-@click.argument("privilege", type=click.Choice(_PRIVILEGES))
-@click.argument("thing")
-@click.option("--to", "principal", required=True, help="Whom.")
-@click.pass_obj
-def grant(given: dict[str, Any], privilege: str, thing: str, principal: str) -> None:
-    """Grant a privilege on THING: catalog, namespace:NAME, table:NAME or location:URI."""
-    _server("administration").grant(_settings(given), privilege, thing, principal)
-
-
-@app.group("location")
-def location() -> None:
-    """Where the objects of tables may be."""
-
-
-@location.command("add")
-@click.argument("uri")
-@click.option("--endpoint-url", help="The URL of the S3 server; AWS unless given.")
-@click.option("--region", help="Its region.")
-@click.pass_obj
-def add_location(
-    given: dict[str, Any], uri: str, endpoint_url: str | None, region: str | None
-) -> None:
-    """Let tables have objects below URI: s3://bucket/prefix/ or file:///folder/."""
-    options = {"endpoint_url": endpoint_url, "region": region}
-    told = {name: value for name, value in options.items() if value is not None}
-    _server("administration").add_location(_settings(given), uri, told)
-
-
-def _settings(given: dict[str, Any], **more: Any) -> ServerSettings:
-    wanted = given | {name: value for name, value in more.items() if value is not None}
-    found: ServerSettings = _server("settings").ServerSettings(**wanted)
-    return found
-
-
-def _server(module: str) -> Any:
-    """A module of the server, whose libraries are an extra.
-
-    Raises:
-        UsageError: they are not installed.
-    """
-    try:
-        return importlib.import_module(f"datacachalog.server.{module}")
-    except ModuleNotFoundError as error:
-        told = f"the registry needs {error.name}, which is not installed"
-        raise UsageError(told, "pip install 'datacachalog[server]'") from error
+def _refuse(command: str, why: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{command!r} {why}: {option} is not for it", "leave it out")

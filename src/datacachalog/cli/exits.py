@@ -85,6 +85,7 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.StorageUnavailableError: ExitCode.UNREACHABLE,
     # No wrong byte was handed out, and it works when the writer has finished: not integrity.
     errors.RemoteChangedError: ExitCode.UNREACHABLE,
+    errors.ObjectReplacedError: ExitCode.INTEGRITY,
     errors.UnsupportedSchemeError: ExitCode.USAGE,
     errors.UnsupportedOperationError: ExitCode.USAGE,
     errors.ConflictError: ExitCode.CONFLICT,
@@ -94,6 +95,10 @@ _CODES: dict[type[errors.DatacachalogError], ExitCode] = {
     errors.UnsafeCacheError: ExitCode.CACHE,
     errors.IntegrityError: ExitCode.INTEGRITY,
     errors.ViewError: ExitCode.CACHE,
+    errors.ReadingError: ExitCode.INTEGRITY,
+    errors.UnreadableFormatError: ExitCode.USAGE,
+    errors.QueryError: ExitCode.USAGE,
+    errors.MissingExtraError: ExitCode.USAGE,
 }
 
 _BY_STATUS = {
@@ -107,6 +112,16 @@ _BY_STATUS = {
     422: ExitCode.USAGE,
 }
 """Of what a registry refuses; everything else may work later."""
+
+_BY_JOB = {
+    "uri_not_found": ExitCode.NOT_FOUND,
+    "location_forbidden": ExitCode.NOT_ALLOWED,
+    "forbidden": ExitCode.NOT_ALLOWED,
+    "parent_conflict": ExitCode.CONFLICT,
+    "internal": ExitCode.UNREACHABLE,
+    "worker_lost": ExitCode.UNREACHABLE,
+}
+"""Of a registration that failed; everything else is about the bytes."""
 
 _NEEDS_A_PERSON = (
     ExitCode.BUG,
@@ -131,6 +146,12 @@ def exit_code(error: errors.DatacachalogError) -> ExitCode:
     """
     if isinstance(error, errors.FetchAllError):
         return worst(error.failures.values())
+    if isinstance(error, errors.ConfigurationError | errors.RunStateError):
+        return ExitCode.USAGE
+    if isinstance(error, errors.ServerError):  # also a page with a status that is a registry's
+        return ExitCode.UNREACHABLE
+    if isinstance(error, errors.JobFailedError):
+        return _BY_JOB.get(error.code, ExitCode.INTEGRITY)
     if isinstance(error, errors.RegistryError):
         return _BY_STATUS.get(error.status, ExitCode.UNREACHABLE)
     return next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)

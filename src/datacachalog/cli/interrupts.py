@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GRACE_S: Final = 1.0
+GRACE_S: Final = 1.5
 """How long cleaning up may take after the first signal. A second signal ends it at once."""
 
 

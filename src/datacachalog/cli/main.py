@@ -8,6 +8,7 @@ import importlib
 import os
 import sys
 from io import TextIOWrapper
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,8 +24,12 @@ from datacachalog.domain.errors import DatacachalogError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# By which click's completion scripts ask.
-_COMPLETIONS = {"catalog": "_CATALOG_COMPLETE", "datlake": "_DATLAKE_COMPLETE"}
+# By which click's completion scripts ask, by the name of the command.
+_COMPLETIONS = {
+    "catalog": "_CATALOG_COMPLETE",
+    "datlake": "_DATLAKE_COMPLETE",
+    "datalake-cli": "_DATALAKE_CLI_COMPLETE",
+}
 
 
 def main() -> NoReturn:
@@ -34,22 +39,31 @@ def main() -> NoReturn:
 
 
 def datlake() -> NoReturn:
-    """Runs the `datlake` command of this process, and ends the process with its exit code."""
+    """Runs the `datlake` command of this process, and ends the process with its exit code.
+
+    It is `datalake-cli` too, and speaks of itself as it was called.
+    """
     # By name: `catalog` needs none of it.
     found = importlib.import_module("datacachalog.cli.datlake_app").app
-    sys.exit(run(sys.argv[1:], found))
+    called = Path(sys.argv[0]).name
+    sys.exit(run(sys.argv[1:], found, called if called in _COMPLETIONS else "datlake"))
 
 
-def run(args: Sequence[str], command: click.Group = app) -> ExitCode:
+def run(args: Sequence[str], command: click.Group = app, name: str | None = None) -> int:
     """Runs one command, tells of its error on standard error, and returns the exit code.
 
-    >>> run(["fetch"]).name
-    'USAGE'
+    `name` is the command's own unless given. The code is an `ExitCode`, but where it is that of
+    another program.
+
+    >>> run(["fetch"])
+    <ExitCode.USAGE: 2>
     """
-    as_json = "--json" in args  # looked for, not parsed: what is wrong may come before it
+    # Looked for, not parsed: what is wrong may come before it. After `--`, it is another program's.
+    as_json = "--json" in takewhile(lambda one: one != "--", args)
+    name = name or ("catalog" if command is app else str(command.name))
     try:
         _prepare_streams()
-        code = _invoke(list(args), command)
+        code = _invoke(list(args), command, name)
         with output_errors():
             sys.stdout.flush()
     except BrokenPipeError:
@@ -59,22 +73,25 @@ def run(args: Sequence[str], command: click.Group = app) -> ExitCode:
         messages.interrupted(as_json=as_json)
         return exit_code_of(interrupt)
     except Exception as error:  # noqa: BLE001 - the boundary
-        return _tell(error, as_json=as_json)
+        return _tell(error, name, as_json=as_json)
     return code
 
 
-def _invoke(args: list[str], command: click.Group) -> ExitCode:
-    name = "catalog" if command is app else str(command.name)
+def _invoke(args: list[str], command: click.Group, name: str) -> int:
     if _COMPLETIONS[name] in os.environ:
         command.main(args, prog_name=name)
     try:
         with command.make_context(name, args) as context:
             command.invoke(context)
     except click.exceptions.Exit as end:
-        return ExitCode(end.exit_code)
+        return _as_exit_code(end.exit_code)
     except click.ClickException as error:
         raise _as_usage_error(error) from error
     return ExitCode.DONE
+
+
+def _as_exit_code(code: int) -> int:
+    return ExitCode(code) if code in set(ExitCode) else code
 
 
 def _as_usage_error(error: click.ClickException) -> UsageError:
@@ -85,23 +102,24 @@ def _as_usage_error(error: click.ClickException) -> UsageError:
     if isinstance(error, click.NoSuchOption):
         close = sorted(error.possibilities or ())
         if context is not None and context.parent and _is_global(error.option_name, context):
-            hint = f"it stands before the command: 'catalog {error.option_name} …'"
+            name = context.find_root().command_path
+            hint = f"it stands before the command: '{name} {error.option_name} …'"
             return UsageError(f"there is no option {error.option_name!r} here", hint)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else hint
         return UsageError(f"there is no option {error.option_name!r}", hint)
-    text = error.format_message().rstrip(".")
+    text = error.format_message().replace(",\n\t", ", ").replace("\n\t", " ").rstrip(".")
     return UsageError(text[:1].lower() + text[1:], hint)
 
 
 def _is_global(option: str, context: click.Context) -> bool:
-    """Whether `catalog` itself has that option, so that whoever gave it elsewhere is told where."""
+    """Whether the first command has that option, so that who gave it elsewhere is told where."""
     return any(option in one.opts for one in context.find_root().command.params)
 
 
-def _tell(error: Exception, *, as_json: bool) -> ExitCode:
+def _tell(error: Exception, name: str, *, as_json: bool) -> ExitCode:
     _flush_or_drop()  # what was printed before the error comes before it
     if isinstance(error, DatacachalogError):
-        messages.tell(error, as_json=as_json)
+        messages.tell(error, as_json=as_json, called=name)
         return exit_code(error)
     messages.confess(error, as_json=as_json)
     return ExitCode.BUG

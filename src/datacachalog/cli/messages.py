@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datacachalog.cli.output import JsonValue
     from datacachalog.domain.errors import DatacachalogError
 
+_DATLAKE: Final = {"datlake", "datalake-cli"}
 _AS_IN_PYTHON: Final = re.compile(r'expect="(\w+)"|catalog\.(\w+)\(\)')
 
 
@@ -34,13 +35,13 @@ def warn(message: str) -> None:
     _write(f"{_label('warning', 'yellow')} {_lines(message)}")
 
 
-def tell(error: DatacachalogError, *, as_json: bool) -> None:
-    """Tells of the error that ended the command."""
+def tell(error: DatacachalogError, *, as_json: bool, called: str = "datlake") -> None:
+    """Tells of the error that ended the command; its hints call `datlake` as it was `called`."""
     if as_json:
-        _write(json.dumps({"error": record(error)}))
+        _write(json.dumps({"error": record(error, called)}))
         return
     if not isinstance(error, FetchAllError):
-        _tell_one(error)
+        _tell_one(error, called)
         return
     _write(f"{_label('error', 'red')} {_summary(error)}")
     for name, failure in error.failures.items():
@@ -71,12 +72,12 @@ def confess(bug: BaseException, *, as_json: bool) -> None:
     _write(f"{_label('error', 'red')} {message}\n{_label('hint', 'cyan')} {hint}")
 
 
-def record(error: DatacachalogError) -> dict[str, JsonValue]:
+def record(error: DatacachalogError, called: str = "datlake") -> dict[str, JsonValue]:
     """An error as it is in JSON."""
     told: dict[str, JsonValue] = {
         "code": error.code,
         "message": _summary(error),
-        "hint": hint_of(error),
+        "hint": hint_of(error, called),
     }
     if notes := _notes(error):
         told["notes"] = notes
@@ -85,27 +86,28 @@ def record(error: DatacachalogError) -> dict[str, JsonValue]:
     return told
 
 
-def hint_of(error: DatacachalogError) -> str | None:
+def hint_of(error: DatacachalogError, called: str = "datlake") -> str | None:
     """What to do next, in the words of the command line.
 
     >>> from datacachalog.domain.errors import ConflictError
     >>> hint_of(ConflictError("s3://lake/a", '"1"', "absent"))
     "it was deleted; to make it anew, push with '--expect absent'"
     """
-    return None if error.hint is None else _as_typed(error.hint)
+    return None if error.hint is None else _as_typed(error.hint, called)
 
 
-def _as_typed(hint: str) -> str:
-    return _AS_IN_PYTHON.sub(
+def _as_typed(hint: str, called: str = "datlake") -> str:
+    typed = _AS_IN_PYTHON.sub(
         lambda found: f"'--expect {found[1]}'" if found[1] else f"'catalog {found[2]}'", hint
     )
+    return typed.replace("'datlake ", f"'{called} ") if called in _DATLAKE else typed
 
 
-def _tell_one(error: DatacachalogError) -> None:
+def _tell_one(error: DatacachalogError, called: str) -> None:
     _write(f"{_label('error', 'red')} {_lines(str(error))}")
     for note in _notes(error):
         _write(f"{_label('note', 'cyan')} {_lines(note)}")
-    if hint := hint_of(error):
+    if hint := hint_of(error, called):
         _write(f"{_label('hint', 'cyan')} {_lines(hint)}")
 
 

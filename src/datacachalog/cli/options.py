@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from datacachalog.cli.exits import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -46,3 +47,18 @@ def refuse_both(*, refresh: bool, offline: bool, locked: bool = False) -> None:
     if refresh and locked:
         hint = "leave it out: the lockfile says which bytes it is to be"
         raise UsageError("--locked goes not with --refresh", hint)
+
+
+class Parsed(click.ParamType[Any]):
+    """A value that a function of the domain reads."""
+
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

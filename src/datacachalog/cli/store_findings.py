@@ -106,6 +106,9 @@ class StoreCheck:
         found[store] = _finding(store, named, details, error)
 
     def _ask(self, source: Uri) -> None:
+        if source.table is not None:  # a registry's tables are not walked through
+            self._storage.stat(source)
+            return
         folder = folder_of(source)
         if folder.scheme == "file" and not Path(folder.path).is_dir():
             raise ObjectNotFoundError(str(folder), "no such folder")

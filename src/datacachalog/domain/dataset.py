@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 from datacachalog.domain.checksum import Checksum
 from datacachalog.domain.errors import DatasetNameError, InvalidUriError
 from datacachalog.domain.freshness import ALWAYS, Freshness
-from datacachalog.domain.uri import Uri, without_secrets
+from datacachalog.domain.uri import TABLES, Uri, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ ON_UNREACHABLE: Final[tuple[OnUnreachable, ...]] = get_args(OnUnreachable)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # `s3:/lake/a` (as pathlib makes it of an address), `s3:lake/a`, `s3//lake/a`; not `C:/a`.
 _NO_ADDRESS = re.compile(
-    r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)|(s3[an]?|gs|https?|file)(?::(?!/)|//)", re.IGNORECASE
+    r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)|(s3[an]?|gs|https?|file|datlake)(?::(?!/)|//)", re.IGNORECASE
 )
 
 
@@ -57,7 +57,8 @@ def source_problem(text: str) -> str | None:
         return "is a template; parameters are not supported yet"
     if text.endswith("/"):
         return "is a folder; datasets of many files are not supported yet"
-    if "://" in text and "/" not in text.partition("://")[2]:
+    scheme, separator, rest = text.partition("://")
+    if separator and "/" not in rest and scheme.lower() != TABLES:
         return "names no object, only where to look for one"
     return None
 

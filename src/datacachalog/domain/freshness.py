@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from datacachalog.domain.objects import CacheEntry, Revision
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d{1,9})\s*([smhdw])")
@@ -77,39 +75,15 @@ class Freshness:
 ALWAYS = Freshness(timedelta(0))
 NEVER = Freshness(None)
 
-
-@dataclass(frozen=True, slots=True)
-class Serve:
-    """The entry may be handed out as it is."""
-
-    entry: CacheEntry
+_NOW = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """The store must be asked; `unless` is the revision that need not be sent again."""
+def is_fresh(checked_at: datetime, freshness: Freshness, now: datetime) -> bool:
+    """Whether what was confirmed at `checked_at` may be served, and its store not be asked.
 
-    unless: Revision | None
-
-
-Plan: TypeAlias = Serve | Ask
-
-
-def plan_fetch(entry: CacheEntry | None, freshness: Freshness, now: datetime) -> Plan:
-    """Decide whether a cached entry may be served or its store must be asked.
-
-    An entry is served while `now - entry.checked_at < max_age`; at exactly `max_age` it is stale
-    (RFC 9111 §4.2: fresh means *less than* its lifetime). One that was confirmed in the future,
-    because a clock went back, is stale. Pure: no clock, no store.
+    It may while `now - checked_at < max_age`; at exactly `max_age` it is stale (RFC 9111 §4.2:
+    fresh means *less than* its lifetime). What was confirmed in the future, because a clock went
+    back, is stale.
     """
-    if entry is None:
-        return Ask(None)
-    if _is_fresh(entry.checked_at, freshness.max_age, now):
-        return Serve(entry)
-    return Ask(entry.revision)
-
-
-def _is_fresh(checked_at: datetime, max_age: timedelta | None, now: datetime) -> bool:
-    if max_age is None:
-        return True
-    return timedelta(0) <= now - checked_at < max_age
+    max_age = freshness.max_age
+    return max_age is None or _NOW <= now - checked_at < max_age

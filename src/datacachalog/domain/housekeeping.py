@@ -21,7 +21,7 @@ _WRONG_CLOCK = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much a cache may take: `max_bytes` of files, and only what leaves the disk `min_free`."""
+    """How much a cache may take: `max_bytes`, and only what leaves the disk `min_free`."""
 
     max_bytes: int | None = None
     min_free: MinFree = FIVE_PERCENT
@@ -43,7 +43,7 @@ class Usage:
 
     `used_at` is when its path was last handed out, exact to ten minutes. `is_current` says that
     it is what its store was last seen to hold, `is_pinned` that a `pinned` block or another living
-    process has it, `is_ours` that this process has handed it out.
+    process has it, `is_ours` that this process has brought it or handed it out.
     """
 
     entry: CacheEntry

@@ -71,7 +71,12 @@ def local_name(uri: Uri) -> str:
     >>> local_name(Uri("s3", "lake", "a/.entry.json"))
     '_.entry.json'
     """
-    name = "".join("_" if _is_unsafe(c) else c for c in uri.name)
+    return safe_name(uri.name)
+
+
+def safe_name(name: str) -> str:
+    """`name` as a file can be called on any disk."""
+    name = "".join("_" if _is_unsafe(c) else c for c in name)
     if not name.strip(". ") or name.startswith(".") or _RESERVED.match(name):
         name = f"_{name}"
     return _shortened(name)

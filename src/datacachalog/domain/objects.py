@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -60,7 +60,8 @@ class ObjectInfo:
 
     `last_modified` is the store's clock, aware; never compare it with the local one. A delete
     marker is a version with `deleted=True` and size 0. `digest` is the BLAKE3 of the bytes in
-    hexadecimal, where whoever made this record has read them all.
+    hexadecimal, where whoever made this record has read them all. `file_name` is what a copy is to
+    be called where the URI does not say it, as of a table; a cache does not tell it again.
     """
 
     uri: Uri
@@ -70,6 +71,7 @@ class ObjectInfo:
     last_modified: datetime | None = None
     deleted: bool = False
     digest: str | None = None
+    file_name: str | None = field(default=None, compare=False)
 
     @property
     def revision(self) -> Revision:

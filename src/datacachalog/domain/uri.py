@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _WITH_QUERY = {"http", "https"}  # in an S3 key, `?` is a character like any other
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")  # as boto3 has it; AWS is stricter
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+TABLES = "datlake"
+"""The scheme of tables in a registry."""
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+_NO_TABLE = "names no table: write datlake://table, or datlake://namespace.table@snapshot"
+_TABLE = re.compile(rf"((?:{_NAME}\.)?{_NAME})(?:@([A-Za-z0-9][A-Za-z0-9._-]{{0,63}}))?")
 
 
 @dataclass(frozen=True, slots=True, order=True, repr=False)
@@ -29,7 +34,8 @@ class Uri:
     `scheme` is lower case. `authority` is the bucket or host, empty for files. `path` has no
     leading slash except for files, where it is a local path. It is never percent-encoded:
     an S3 key is an opaque string (as the AWS command line treats it), and a `file://` URI is
-    decoded when it is parsed (RFC 8089).
+    decoded when it is parsed (RFC 8089). A table of a registry, `datlake://ns.table@snap-1`, has
+    no authority: which registry it is in, the catalog says.
 
     >>> Uri.parse("s3://lake/customers/2024 q1.parquet").name
     '2024 q1.parquet'
@@ -73,6 +79,10 @@ class Uri:
 
     @classmethod
     def _of_uri(cls, scheme: str, rest: str, text: str) -> Uri:
+        if scheme == TABLES:
+            if _TABLE.fullmatch(rest) is None:
+                raise InvalidUriError(without_secrets(text), _NO_TABLE)
+            return cls(scheme, "", rest)
         authority, _, path = rest.partition("/")
         if "@" in authority:
             raise InvalidUriError(without_secrets(text), "holds credentials")
@@ -96,6 +106,18 @@ class Uri:
         """The last segment: the file name of the object, without a query; empty for a prefix."""
         return _without_query(self.scheme, self.path).rpartition("/")[2]
 
+    @property
+    def table(self) -> tuple[str, str | None] | None:
+        """The table that it names, and the snapshot, if it names one; None for other schemes.
+
+        >>> Uri.parse("datlake://sales_q1@snap-1").table
+        ('sales_q1', 'snap-1')
+        """
+        if self.scheme != TABLES:
+            return None
+        name, _, snapshot_id = self.path.partition("@")
+        return name, snapshot_id or None
+
     def without_secrets(self) -> Uri:
         """The same address as it may be written down: without a query, which may be signed."""
         if self.scheme not in {"http", "https"} or "?" not in self.path:
@@ -105,6 +127,8 @@ class Uri:
     def __str__(self) -> str:
         if self.scheme == "file":
             return self.path
+        if self.scheme == TABLES:
+            return f"{TABLES}://{self.path}"
         return without_secrets(f"{self.scheme}://{self.authority}/{self.path}")
 
     def __repr__(self) -> str:

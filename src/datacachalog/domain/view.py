@@ -20,8 +20,10 @@ _SUFFIXES = re.compile(
 _COPY = re.compile(r"/.*/objects/[a-z0-9.-]+-[0-9a-f]{12}/[0-9a-f]{16}/[^/]+", re.DOTALL)
 
 
-def link_name(dataset: Dataset) -> str:
+def link_name(dataset: Dataset, file_name: str | None = None) -> str:
     """What a dataset's link is called: its name, and the suffixes of its object's file.
+
+    The file of a table is called `file_name`; its address does not tell the suffix.
 
     >>> from datacachalog.domain.dataset import Dataset
     >>> link_name(Dataset("customers", "s3://lake/2024.01.csv.gz"))
@@ -29,19 +31,28 @@ def link_name(dataset: Dataset) -> str:
     >>> link_name(Dataset("customers.csv", "s3://lake/people.csv"))
     'customers.csv'
     """
-    match = _SUFFIXES.search(dataset.source.name)
-    suffixes = match[0] if match else ""
+    table, match = dataset.source.table, _SUFFIXES.search(dataset.source.name)
+    if table is not None:
+        suffixes = "" if file_name is None else file_name.removeprefix(table[0])
+    else:
+        suffixes = match[0] if match else ""
     return dataset.name if dataset.name.endswith(suffixes) else f"{dataset.name}{suffixes}"
 
 
 def colliding(datasets: Iterable[Dataset]) -> tuple[Dataset, Dataset, str] | None:
-    """Two datasets whose links are one on some disk, as case may not count, and that link."""
+    """Two datasets whose links are one on some disk, as case may not count, and that link.
+
+    What the link of a table ends in shows only when it comes: it might be any suffix.
+    """
     seen: dict[str, Dataset] = {}
-    for dataset in datasets:
+    for dataset in sorted(datasets, key=lambda one: one.source.table is None):
         link = link_name(dataset)
-        other = seen.setdefault(link.lower(), dataset)
-        if other is not dataset:
+        other, stem = seen.get(link.lower()), seen.get(link.lower().rpartition(".")[0])
+        if stem is not None and stem.source.table is not None:
+            other = stem
+        if other is not None:
             return other, dataset, link
+        seen[link.lower()] = dataset
     return None
 
 

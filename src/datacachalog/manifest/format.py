@@ -115,7 +115,7 @@ def _storage(node: Node, place: Place) -> dict[str, StorageOptions]:
 
 def _prefix_problem(prefix: str) -> str | None:
     if normal_prefix(prefix).startswith("datlake://"):
-        return "is on 'datlake://', which is not supported yet"
+        return "is of tables; how their registry is reached, 'registry' says"
     return prefix_problem(prefix)
 
 
@@ -160,8 +160,13 @@ def _pairs(node: Node, place: Place, what: str) -> tuple[tuple[Scalar, Node], ..
 
 
 _NO_SOURCE = (
-    r"~/|~$|datlake://|[A-Za-z0-9+.-]+://[^/]*@|"
-    r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)|(?:s3[an]?|gs|https?|file)(?::(?!/)|//)"
+    r"~/|~$|[A-Za-z0-9+.-]+://[^/]*@|"
+    r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)|(?:s3[an]?|gs|https?|file|datlake)(?::(?!/)|//)"
+)
+_TABLE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
+_TABLE = (
+    rf"[Dd][Aa][Tt][Ll][Aa][Kk][Ee]://(?:{_TABLE_NAME}\.)?{_TABLE_NAME}"
+    r"(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,63})?"
 )
 _NO_VIEW = r"://|^(?:\./)*\.?$|^(?:\./+)*\.\.(?:/|$)"
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
@@ -186,9 +191,13 @@ DATASET: Final = Section(
     {
         "source": Key(
             "Where the object is: s3://bucket/key, another URI, or a path, which may be relative "
-            "to the folder of this file.",
+            "to the folder of this file. datlake://table is a table of the registry, "
+            "datlake://table@snapshot one snapshot of it.",
             values.source,
-            {**_TEXT, "pattern": rf"^(?!{_NO_SOURCE})[^*?\[\]{{}}]*[^*?\[\]{{}}/]$"},
+            {
+                **_TEXT,
+                "pattern": rf"^(?:{_TABLE}|(?!datlake:|{_NO_SOURCE})[^*?\[\]{{}}]*[^*?\[\]{{}}/])$",
+            },
             required="source: s3://bucket/key",
         ),
         "description": Key(
@@ -292,6 +301,16 @@ _CACHE: Final = Section(
     },
 )
 _DEFAULTS: Final = Section({"freshness": _FRESHNESS, "on_unreachable": _ON_UNREACHABLE})
+_REGISTRY: Final = Section(
+    {
+        "url": Key(
+            "The address of the registry: https://host:port. DATLAKE_API_URL by default. The key "
+            "is never written here: DATLAKE_API_KEY has it.",
+            values.endpoint_url,
+            {**_TEXT, "pattern": r"^([Hh][Tt][Tt][Pp][Ss]?://[^@?#\s]+|[^@?#]*\$\{.*)$"},
+        )
+    }
+)
 
 CATALOG: Final = Section(
     {
@@ -320,6 +339,9 @@ CATALOG: Final = Section(
                 "additionalProperties": STORAGE_OPTIONS.schema(),
             },
         ),
+        "registry": Key(
+            "Where the tables of datlake:// are looked up.", _REGISTRY.read, _REGISTRY.schema()
+        ),
         "datasets": Key(
             "The datasets by name.",
             _datasets,
@@ -330,7 +352,7 @@ CATALOG: Final = Section(
             },
         ),
     },
-    later=frozenset({"environments", "registry"}),
+    later=frozenset({"environments"}),
 )
 
 

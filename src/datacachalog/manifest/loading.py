@@ -54,6 +54,8 @@ class Manifest:
     view: Path | None = None
     shared: bool | None = None
     durability: Durability | None = None
+    registry_url: str | None = None
+    """Where the registry is; None where the file does not say so."""
 
 
 def _anything(_scheme: str) -> bool:
@@ -149,4 +151,5 @@ def _manifest(file: Path, values: Mapping[str, Any]) -> Manifest:
         Path(normpath(root / view)) if view else None,
         cache.get("shared"),
         cache.get("durability"),
+        values.get("registry", {}).get("url"),
     )

@@ -1,9 +1,9 @@
 """How the single values of catalog.yaml are read, each by what it means.
 
-Values under `storage` and `cache`, and `view`, may refer to environment variables: `${NAME}`, or
-`${NAME:-default}` where it may be unset or empty; `$$` is a dollar sign. A reference that comes
-to nothing leaves its key as if it were not written. Variables that sound like a secret are
-refused: a catalog that somebody else wrote must not send secrets to an endpoint that it names.
+Values under `storage`, `cache`, `registry` and `view` may refer to environment variables:
+`${NAME}`, or `${NAME:-default}` where it may be unset or empty; `$$` is a dollar sign. A reference
+that comes to nothing leaves its key as if it were not written. Variables that sound like a secret
+are refused: a catalog that somebody else wrote must not send secrets to an endpoint that it names.
 """
 
 from __future__ import annotations
@@ -237,8 +237,6 @@ def source(node: Node, place: Place) -> Uri | None:
 
 
 def _source_problem(written: str, uri: Uri, serves: Callable[[str], bool]) -> str | None:
-    if uri.scheme == "datlake":
-        return "is on 'datlake://', which is not supported yet"
     if uri.scheme != "file" and not uri.path:
         return "names no object, only where objects are"
     if problem := source_problem(written):

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request, Response
-from sqlalchemy import text
+from fastapi import Depends, FastAPI, Request
 
+from datacachalog.server.api_docs import add_docs
+from datacachalog.server.describing import PROBLEM_TYPE, described
 from datacachalog.server.errors import TooLargeProblem
-from datacachalog.server.routes import jobs, tables
-from datacachalog.server.web import PROBLEM_TYPE, Services, add_problems, refusal, request_id
+from datacachalog.server.events.streaming import Feed
+from datacachalog.server.identity.tokens import tokens_of
+from datacachalog.server.operations.health import add_health
+from datacachalog.server.operations.metrics import Metrics
+from datacachalog.server.operations.observing import API, Observed
+from datacachalog.server.routes import (
+    access,
+    administration,
+    datasets,
+    events,
+    jobs,
+    lineage,
+    runs,
+    snapshots,
+    tables,
+    tags,
+)
+from datacachalog.server.settings import ServerSettings
+from datacachalog.server.transfer.bucket_objects import Buckets
+from datacachalog.server.transfer.uploads import Uploads
+from datacachalog.server.web import Services, add_problems, plain, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from datacachalog.server.database import Database
-    from datacachalog.server.worker import Worker
+    from datacachalog.server.work.worker import Worker
 
 MAX_JSON_BYTES = 1 << 20
 
 
 class _Api(FastAPI):
-    """An app whose own refusal of large bodies is told in the form of all others."""
+    """An app that tells all its refusals in one form, and says so.
+
+    No `middleware("http")`: that puts a queue before streams, and one that is cut off in it stays.
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = described(super().openapi(), API)
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         inner = super().build_middleware_stack()
@@ -45,37 +74,33 @@ class _Api(FastAPI):
 
             await inner(scope, receive, send_told)
 
-        return told
+        return Observed(told, self.state.metrics)
 
 
-def create_app(database: Database, worker: Worker | None) -> FastAPI:
+def create_app(
+    database: Database, worker: Worker | None, settings: ServerSettings | None = None
+) -> FastAPI:
     """The API on a database; `worker` is told when there is something to do."""
+    settings = settings or ServerSettings()
     app = _Api(
         title="Datlake registry",
         version=version("datacachalog"),
         max_body_size=MAX_JSON_BYTES,
+        dependencies=[Depends(plain)],
+        docs_url=None,
+        redoc_url=None,
     )
-    app.state.services = Services(database, worker)
+    tokens = tokens_of(settings)
+    app.state.services = Services(database, worker, tokens, settings.link_local_endpoints)
+    app.state.feed = Feed(database)
+    app.state.metrics = Metrics(database)
+    app.state.uploads = Uploads(
+        database, settings.own_root(), settings.max_upload_bytes, Buckets(os.environ)
+    )
     add_problems(app)
-    for one in (tables, jobs):
-        app.include_router(one.router, prefix="/api/v1")
-
-    @app.middleware("http")
-    async def named(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        response.headers["X-Request-Id"] = request_id(request)
-        return response
-
-    @app.get("/healthz", include_in_schema=False)
-    def alive() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", include_in_schema=False)
-    def ready() -> dict[str, str]:
-        with database.reading() as connection:
-            connection.execute(text("SELECT 1"))
-        return {"status": "ok"}
-
+    for one in (tables, snapshots, tags, jobs, runs, lineage, events, access, administration):
+        app.include_router(one.router, prefix=API)
+    app.include_router(datasets.router(settings.max_upload_bytes), prefix=API)
+    add_health(app, database, app.state.metrics, is_open=settings.metrics_open)
+    add_docs(app)
     return app

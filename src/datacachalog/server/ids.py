@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 
@@ -22,3 +23,12 @@ def new_id(prefix: str) -> str:
     'snap'
     """
     return f"{prefix}-{uuid7().hex}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether it is of the form that `new_id` makes; what is not need not be looked for.
+
+    >>> is_id(new_id("snap"), "snap"), is_id("snap-1", "snap")
+    (True, False)
+    """
+    return re.fullmatch(rf"{prefix}-[0-9a-f]{{32}}", text) is not None

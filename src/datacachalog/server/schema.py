@@ -71,8 +71,12 @@ principals = Table(
     metadata,
     _id(),
     Column("name", String(200), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),  # user | service
+    Column("kind", String(16), nullable=False),  # user | service | token
+    Column("issuer", String(255)),  # with the subject, who a token is of
+    Column("subject", String(255)),
+    _at("disabled_at", nullable=True),
     _at(),
+    Index("uq_principals_identity", "issuer", "subject", unique=True),
 )
 
 api_keys = Table(
@@ -191,6 +195,93 @@ snapshots = Table(
     _at(),
     UniqueConstraint("table_id", "seq"),
     Index(None, "table_id", "content_sha256"),
+    Index(None, "uri", postgresql_using="hash"),  # a long one is too large for a tree's page
+)
+
+table_moves = Table(  # which snapshot was the current one from when on
+    "table_moves",
+    metadata,
+    Column("table_id", String(64), ForeignKey("tables.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    _of("snapshot_id", "snapshots"),
+    _at("at"),
+    Index(None, "table_id", "at"),
+)
+
+table_tags = Table(
+    "table_tags",
+    metadata,
+    Column("table_id", String(64), ForeignKey("tables.id"), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    _of("snapshot_id", "snapshots"),
+    _at(),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    Column("job_name", String(200), nullable=False),
+    Column("status", String(16), nullable=False),  # running success failed aborted lost
+    _of("parent_id", "runs", nullable=True),
+    _of("principal_id", "principals"),
+    Column("metadata", JSON, nullable=False),
+    Column("error", Text),
+    Column("started_sha256", String(64), nullable=False),  # of what it was started with
+    Column("completed_sha256", String(64)),
+    Column("heartbeat_interval_s", Integer),
+    _at("beat_at", nullable=True),
+    _at("due_at", nullable=True),  # lost then, unless it beats; null where it need not
+    _at("lost_at", nullable=True),
+    _at("finished_at", nullable=True),
+    _at(),
+    Index(None, "job_name", "created_at"),
+    Index(None, "status", "due_at"),
+)
+
+run_io = Table(
+    "run_io",
+    metadata,
+    Column("run_id", String(64), ForeignKey("runs.id"), primary_key=True),
+    Column("sha256", String(64), primary_key=True),  # of all the rest
+    Column("direction", String(8), nullable=False),  # input | output
+    # No foreign keys: their check would wait for whoever is writing to the table.
+    Column("table_id", String(64)),
+    Column("snapshot_id", String(64)),
+    Column("uri", String(1024)),
+    _at(),
+    Index(None, "table_id", "direction"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    _id(),
+    _of("run_id", "runs"),
+    Column("type", String(64), nullable=False),
+    Column("uri", String(1024), nullable=False),
+    _at(),
+    Index(None, "run_id"),
+)
+
+event_counter = Table(
+    "event_counter",
+    metadata,
+    Column("id", Integer, primary_key=True),  # there is one row
+    Column("last_seq", BigInteger, nullable=False),
+    Column("pruned_seq", BigInteger, nullable=False),  # events up to it are not kept any more
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(100), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("principal_id", String(64), nullable=False),
+    Column("table_id", String(64)),  # a log: nothing that it tells of has to be there still
+    Column("run_id", String(64)),
+    _at(),
 )
 
 tasks = Table(
@@ -199,7 +290,7 @@ tasks = Table(
     _id(),
     Column("kind", String(64), nullable=False),
     Column("payload", JSON, nullable=False),
-    Column("status", String(16), nullable=False),  # queued running completed failed
+    Column("status", String(16), nullable=False),  # queued running completed failed cancelled
     Column("attempts", Integer, nullable=False),
     _at("run_after"),
     _at("lease_until", nullable=True),
@@ -208,8 +299,10 @@ tasks = Table(
     Column("error", Text),
     Column("result", JSON),
     _of("principal_id", "principals"),
-    _of("key_id", "api_keys"),
+    _of("key_id", "api_keys", nullable=True),
+    Column("role_ids", JSON),  # that the caller's token gave it; null where a key was used
     Column("request_id", String(200)),
+    Column("traceparent", String(64)),  # of the request (W3C Trace Context)
     _at("finished_at", nullable=True),
     _at(),
     Index(None, "status", "run_after"),
@@ -239,4 +332,18 @@ audit = Table(
     Column("request_id", String(200)),
     Column("detail", JSON, nullable=False),
     Index(None, "at"),
+)
+
+uploads = Table(  # that are under way, or whose process has died
+    "uploads",
+    metadata,
+    _id(),
+    _of("principal_id", "principals"),
+    Column("key_id", String(64)),
+    Column("request_id", String(200)),
+    _of("location_id", "storage_locations"),
+    Column("key", String(1024), nullable=False),
+    Column("store_id", String(2048)),  # of an upload in parts, where the store was asked for one
+    _at(),
+    Index(None, "created_at"),
 )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
-import threading
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from datacachalog.server.app import create_app
-from datacachalog.server.database import Database
-from datacachalog.server.locations import all_locations, create_location
-from datacachalog.server.principals import first_admin
-from datacachalog.server.registering import Registrar
-from datacachalog.server.worker import Worker
+from datacachalog.server.catalog.locations import all_locations, create_location
+from datacachalog.server.database import Database, make_folder
+from datacachalog.server.identity.principals import first_admin
+from datacachalog.server.listening import listen
+from datacachalog.server.operations.logs import use_logs
+from datacachalog.server.operations.tracing import use_traces
+from datacachalog.server.work.registering import Registrar
+from datacachalog.server.work.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from datacachalog.server.settings import ServerSettings
+
+_log = logging.getLogger(__name__)
 
 
 def prepared(settings: ServerSettings) -> Database:
@@ -28,38 +34,79 @@ def prepared(settings: ServerSettings) -> Database:
     with database.alone() as connection:
         if not all_locations(connection):
             objects = settings.data_dir.absolute() / "objects"
-            objects.mkdir(parents=True, exist_ok=True)
+            make_folder(objects)
             create_location(connection, "file", "", f"{objects.resolve()}/", {})
     return database
 
 
+def migrate(settings: ServerSettings) -> None:
+    """Brings the database up to date, or makes it."""
+    prepared(settings).close()
+
+
+def _worker(database: Database, settings: ServerSettings) -> Worker:
+    return Worker(database, Registrar(database, os.environ), lease=settings.lease)
+
+
 def work(settings: ServerSettings) -> None:
     """Does what the API was asked for, until it is told to stop."""
-    database = prepared(settings)
-    worker = Worker(database, Registrar(database, os.environ))
-    over = threading.Event()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: over.set())
-    worker.start()
-    print("The worker is ready.", file=sys.stderr, flush=True)  # noqa: T201
-    over.wait()
-    worker.stop()
-    database.close()
+    use_logs(settings.log_format)
+    with ExitStack() as stack:
+        stack.callback(use_traces(os.environ))
+        database = prepared(settings)
+        stack.callback(database.close)
+        worker = _worker(database, settings)
+        told = stack.enter_context(_signals(signal.SIGTERM, signal.SIGINT))
+        worker.start()
+        stack.callback(worker.stop, settings.shutdown_s)
+        print("The worker is ready.", file=sys.stderr, flush=True)  # noqa: T201
+        os.read(told, 1)
+
+
+@contextmanager
+def _signals(*numbers: signal.Signals) -> Iterator[int]:
+    """A pipe that each signal of these is written to as it comes, whichever thread hears it.
+
+    A handler would be called by the main thread only, and not while that waits for a lock.
+    """
+    told, tells = os.pipe()
+    os.set_blocking(tells, False)
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    for one in numbers:
+        signal.signal(one, lambda *_: None)
+    try:
+        yield told
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(tells)
+        os.close(told)
 
 
 def serve(settings: ServerSettings) -> None:
     """Serves until it is told to stop."""
-    database = prepared(settings)
-    with database.alone() as connection:
-        key = first_admin(connection)
-    if key is not None:
-        print(f"The administrator's key, which is shown only now: {key}", file=sys.stderr)  # noqa: T201
-    worker = Worker(database, Registrar(database, os.environ)) if settings.worker else None
-    if worker is not None:
-        worker.start()
-    try:
-        uvicorn.run(create_app(database, worker), host=settings.host, port=settings.port)
-    finally:
+    use_logs(settings.log_format)
+    with ExitStack() as stack:
+        stack.callback(use_traces(os.environ))
+        database = prepared(settings)
+        stack.callback(database.close)
+        with database.alone() as connection:
+            key = first_admin(connection)
+        if key is not None:
+            print(f"The administrator's key, which is shown only now: {key}", file=sys.stderr)  # noqa: T201
+        _warn_of_plain_http(settings)
+        worker = _worker(database, settings) if settings.worker else None
+        app = create_app(database, worker, settings)
+        app.state.uploads.sweep()
         if worker is not None:
-            worker.stop()
-        database.close()
+            worker.start()
+            stack.callback(worker.stop, settings.shutdown_s)
+        listen(app, worker, settings)
+
+
+def _warn_of_plain_http(settings: ServerSettings) -> None:
+    if not settings.is_for_this_machine and not settings.behind_tls:
+        _log.warning(
+            "listening on %s without TLS: whoever is on the way can read the keys; put a proxy that"
+            " speaks TLS before it, and set DATLAKE_SERVER_BEHIND_TLS=true",
+            settings.host,
+        )

@@ -15,10 +15,11 @@ from fastapi import Response
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from datacachalog.server.auditing import note
+from datacachalog.server.describing import IDEMPOTENCY_KEY
 from datacachalog.server.errors import InvalidProblem, Problem
-from datacachalog.server.ids import new_id
-from datacachalog.server.principals import now
-from datacachalog.server.schema import audit, idempotency
+from datacachalog.server.identity.principals import now
+from datacachalog.server.schema import idempotency
 from datacachalog.server.web import request_id, services
 
 if TYPE_CHECKING:
@@ -28,15 +29,20 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from sqlalchemy import Connection
 
-    from datacachalog.server.access import Caller
+    from datacachalog.server.identity.access import Caller
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(IDEMPOTENCY_KEY)
 _REPLAYED = "Idempotent-Replayed"
+_CONDITIONS = ("if-match", "if-none-match")  # under another one it is another request
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a change is answered with, and what the audit says of it."""
+    """What a change is answered with, and what the audit says of it.
+
+    `again` is what a repetition is answered with, where that is less: a secret is shown once, and
+    kept nowhere.
+    """
 
     status: int
     body: BaseModel
@@ -44,6 +50,7 @@ class Answer:
     object: str
     location: str | None = None
     detail: dict[str, Any] | None = None
+    again: BaseModel | None = None
 
 
 class KeyReusedProblem(Problem):
@@ -57,8 +64,12 @@ def write(
     caller: Caller,
     asked: BaseModel | None,
     change: Callable[[Connection], Answer],
+    *,
+    lock: str | None = None,
 ) -> Response:
     """Makes a change, unless the same request has made it before; its answer.
+
+    No two with the same `lock` are made at the same time.
 
     Raises:
         KeyReusedProblem: the caller has used the key for another request.
@@ -69,6 +80,8 @@ def write(
     for is_last in (False, True):
         try:
             with database.writing() as connection:
+                if lock is not None:
+                    database.hold(connection, lock)
                 known = _known(connection, caller, key, digest)
                 return known or _changed(connection, request, caller, key, digest, change)
         except IntegrityError:
@@ -85,8 +98,15 @@ def _key(request: Request) -> str | None:
 
 
 def _digest(request: Request, asked: BaseModel | None) -> str:
-    body = "" if asked is None else asked.model_dump_json(by_alias=True)
-    return sha256(f"{request.method} {request.url.path}\n{body}".encode()).hexdigest()
+    # Only what was sent: a later release that knows more members still knows this request.
+    body = "" if asked is None else asked.model_dump_json(by_alias=True, exclude_unset=True)
+    seen = "".join(
+        f"\n{name}: {value}"
+        for name in _CONDITIONS
+        if (value := request.headers.get(name)) is not None
+    )
+    told = f"{request.method} {request.url.path}\n{body}{seen}"
+    return sha256(told.encode()).hexdigest()
 
 
 def _known(connection: Connection, caller: Caller, key: str | None, digest: str) -> Response | None:
@@ -115,42 +135,20 @@ def _changed(
     answer = change(connection)
     body = answer.body.model_dump_json(by_alias=True)
     if key is not None:
+        kept = answer.again or answer.body
         connection.execute(
             insert(idempotency).values(
                 principal_id=caller.principal_id,
                 key=key,
                 request_sha256=digest,
                 status=answer.status,
-                body=body,
+                body=kept.model_dump_json(by_alias=True),
                 location=answer.location,
                 created_at=now(),
             )
         )
     note(connection, caller, answer.action, answer.object, request_id(request), answer.detail)
     return _response(answer.status, body, answer.location, {})
-
-
-def note(
-    connection: Connection,
-    caller: Caller,
-    action: str,
-    thing: str,
-    request: str | None,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Adds a line to the audit, in the transaction of what it tells of."""
-    connection.execute(
-        insert(audit).values(
-            id=new_id("audit"),
-            at=now(),
-            principal_id=caller.principal_id,
-            key_id=caller.key_id,
-            action=action,
-            object=thing,
-            request_id=request,
-            detail=detail or {},
-        )
-    )
 
 
 def _response(status: int, body: str, location: str | None, more: dict[str, str]) -> Response:

@@ -37,7 +37,7 @@ class HousekeepingContract(CacheFixtures):
         assert not _usage(cache, entry).is_current
 
     def test_what_is_handed_out_is_used_now_and_ours(self, cache: CachePort) -> None:
-        entry, other = publish(cache, b"bytes"), publish(cache, b"other", into=OTHER)
+        entry = publish(cache, b"bytes")
         before = datetime.now(UTC) - timedelta(seconds=2)  # coarse clocks of file systems
 
         assert cache.hold(entry)
@@ -45,7 +45,22 @@ class HousekeepingContract(CacheFixtures):
         found = _usage(cache, entry)
         assert before <= found.used_at
         assert (True, False) == (found.is_ours, found.is_pinned)
-        assert not _usage(cache, other).is_ours
+
+    def test_what_others_have_is_not_ours(self, cache: CachePort, again: CachePort) -> None:
+        entry = publish(again, b"bytes")
+
+        assert not _usage(cache, entry).is_ours
+        assert cache.hold(entry)
+        assert _usage(cache, entry).is_ours
+
+    def test_what_has_just_come_is_held_by_who_brought_it(
+        self, cache: CachePort, again: CachePort
+    ) -> None:
+        """Nobody removes it in the moment before it is handed out."""
+        entry = publish(cache, b"bytes")
+
+        assert () == again.remove([entry])
+        assert b"bytes" == entry.path.read_bytes()
 
     def test_what_is_gone_cannot_be_handed_out(self, cache: CachePort) -> None:
         entry = publish(cache, b"bytes")
@@ -95,7 +110,8 @@ class HousekeepingContract(CacheFixtures):
 
         assert again == cache.current(*SOURCE)
         assert b"bytes" == again.path.read_bytes()
-        assert not _usage(cache, again).is_ours
+        assert () == cache.remove([entry])  # which is not this one
+        assert b"bytes" == again.path.read_bytes()
 
     def test_what_is_pinned_stays_until_its_last_pin_goes(self, cache: CachePort) -> None:
         entry = publish(cache, b"bytes")
@@ -125,7 +141,7 @@ class HousekeepingContract(CacheFixtures):
         assert not cache.hold(entry)
 
     def test_others_keep_what_they_pinned(self, cache: CachePort, again: CachePort) -> None:
-        entry = publish(cache, b"bytes")
+        entry = publish(again, b"bytes")
 
         with cache.pin(entry):
             assert _usage(again, entry).is_pinned

@@ -259,6 +259,35 @@ class StagingContract(CacheFixtures):
         assert entry.path.name.endswith(name.rpartition(".")[2])
         assert uri == entry.info.uri
 
+    def test_a_copy_is_called_as_the_store_says(self, cache: CachePort, tmp_path: Path) -> None:
+        mine, into = tmp_path / "mine", source(Uri("datlake", "", "sales"))
+        mine.write_bytes(b"1")
+        info = replace(described(b"1", into[1], version="snap-1"), file_name="sales.parquet")
+
+        with cache.staging(*into) as staging:
+            staging.copy_from(mine, "new.parquet")
+            assert "new.parquet" == staging.path.name
+            entry = staging.publish(info, checked_at=NOON, current=True)
+        found = cache.current(*into)
+
+        assert ("sales.parquet", b"1") == (entry.path.name, entry.path.read_bytes())
+        assert found is not None
+        assert entry.path == found.path
+
+    @pytest.mark.parametrize("name", ["../a", "/etc/a", "a\x00", ".entry.json"])
+    def test_what_the_store_says_stays_in_the_cache(self, cache: CachePort, name: str) -> None:
+        into = source(Uri("datlake", "", "sales"))
+        info = replace(described(b"1", into[1], version="snap-1"), file_name=name)
+
+        with cache.staging(*into) as staging:
+            staging.path.parent.mkdir(parents=True, exist_ok=True)
+            staging.path.write_bytes(b"1")
+            entry = staging.publish(info, checked_at=NOON, current=True)
+
+        assert b"1" == entry.path.read_bytes()
+        assert entry.path == entry.path.resolve()
+        assert entry.revision_id == entry.path.parent.name
+
     def test_many_threads_publish_one_revision(self, cache: CachePort) -> None:
         data = payload(1, 100_000)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from datacachalog.server.app import create_app
-from datacachalog.server.principals import first_admin
-from datacachalog.server.registering import Registrar
+from datacachalog.server.database import Database
+from datacachalog.server.identity.principals import first_admin
 from datacachalog.server.serve import prepared
 from datacachalog.server.settings import ServerSettings
-from datacachalog.server.worker import Worker
+from datacachalog.server.work.registering import Registrar
+from datacachalog.server.work.worker import Worker
 from tests.integration.registry.world import Registry, job_of
 from tests.servers.postgres import PostgreSQL
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sqlalchemy import Connection
-
-    from datacachalog.server.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +35,48 @@ def postgres(scratch: Path) -> Iterator[PostgreSQL]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated(scratch: Path) -> ServerSettings:
+    """Of a registry on SQLite that has all tables, and nothing in them. Making it takes a while."""
+    made = ServerSettings(data_dir=scratch / "migrated")
+    _migrate(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def migrated_on_postgres(scratch: Path, postgres: PostgreSQL) -> str:
+    """The name of such a database on PostgreSQL."""
+    url = postgres.database()
+    _migrate(ServerSettings(data_dir=scratch, database_url=url))
+    return url.rpartition("/")[2]
+
+
+def _migrate(settings: ServerSettings) -> None:
+    database = Database(settings.url())
+    database.migrate()
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> ServerSettings:
-    """Of a registry that is empty yet."""
-    url = None
+    """Of a registry that holds nothing yet; with the mark `unmigrated`, not even tables."""
+    folder, is_bare = tmp_path / "data", request.node.get_closest_marker("unmigrated")
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").database()
-    return ServerSettings(data_dir=tmp_path / "data", database_url=url)
+        server: PostgreSQL = request.getfixturevalue("postgres")
+        like = "template1" if is_bare else request.getfixturevalue("migrated_on_postgres")
+        return ServerSettings(data_dir=folder, database_url=server.database(like))
+    if not is_bare:
+        shutil.copytree(request.getfixturevalue("migrated").data_dir, folder)
+    return ServerSettings(data_dir=folder)
+
+
+@pytest.fixture
+def options(settings: ServerSettings) -> list[str]:
+    """As the command is to be started on an empty registry."""
+    found = ["--data-dir", str(settings.data_dir)]
+    if settings.database_url is not None:
+        found += ["--database-url", settings.database_url]
+    return found
 
 
 @pytest.fixture
@@ -63,7 +98,7 @@ def worker(database: Database) -> Iterator[Worker]:
 def registry(database: Database, worker: Worker, settings: ServerSettings) -> Registry:
     with database.writing() as connection:
         key = first_admin(connection)
-    app = create_app(database, worker)
+    app = create_app(database, worker, settings)
     made = Registry(app, database, None, settings.data_dir / "objects")  # type: ignore[arg-type]
     made.admin = made.client(str(key))
     return made

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from datacachalog.server.access import ObjectKind, Privilege
-from datacachalog.server.principals import create_grant, create_key, create_principal, now
+from datacachalog.server.identity.access import ObjectKind, Privilege
+from datacachalog.server.identity.principals import create_grant, create_key, create_principal, now
 from datacachalog.server.schema import (
     api_keys,
     audit,
@@ -239,6 +239,8 @@ HOSTILE = [
     "file://{objects}/%2e%2e/secret.parquet",
     "file://{objects}/link.parquet",
     "file://{objects}/folder/secret.parquet",
+    "file://{objects}/.datlake-uploads/up-1",
+    "file://{objects}/.Datlake-Uploads/up-1",
     "s3://bucket/key?endpoint_override=127.0.0.1:1",
     "s3://user:password@bucket/key",
     "s3://169.254.169.254:80/latest",
@@ -268,7 +270,7 @@ def test_a_hostile_uri_is_refused(two, asked, tmp_path):
 def test_what_is_not_asked_for_is_refused(two, asked):
     for more in (
         {"created_by": "x"},
-        {"run_id": "run-1"},  # runs are not kept yet
+        {"run_id": "../x"},
         {"seq": 5},
         {"table_name": 5},
         {"uri": None},
@@ -317,3 +319,10 @@ def test_every_answer_has_its_request_named(two):
     assert "mine-1" == given.headers["x-request-id"]
     assert refused.headers["x-request-id"] == refused.json()["request_id"] != "bad id"
     assert "application/problem+json" == refused.headers["content-type"]
+
+
+def test_who_has_the_wrong_address_is_told(two):
+    told = two.admin.get("/api/v1/api/v1/tables").json()
+    assert ("not-found", "Not Found") == (told["code"], told["title"])
+    nowhere = "there is nothing at '/api/v1/api/v1/tables'"
+    assert f"{nowhere}; the API is below '/api/v1/'" == told["detail"]

@@ -9,13 +9,14 @@ from contextlib import closing
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from datacachalog.server.database import Database
+from datacachalog.server.catalog.locations import all_locations
+from datacachalog.server.database import Database, _migrations
 from datacachalog.server.errors import DatabaseError
-from datacachalog.server.locations import all_locations
-from datacachalog.server.principals import first_admin, now
+from datacachalog.server.identity.principals import first_admin, now
 from datacachalog.server.schema import metadata, namespaces
 from datacachalog.server.serve import prepared
 from datacachalog.testing.payloads import at_once
@@ -28,20 +29,20 @@ def test_migrations_make_what_the_code_believes(database):
     assert [] == found
 
 
+@pytest.mark.unmigrated
 def test_of_many_that_migrate_at_once_one_does(settings):
     def migrate(_):
         one = Database(settings.url())
         one.migrate()
         one.close()
 
-    settings.data_dir.mkdir()
+    settings.data_dir.mkdir(exist_ok=True)
     at_once(6, migrate)
 
     database = Database(settings.url())
     with database.reading() as connection:
-        assert (
-            "0001" == connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        )
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars()
+        assert [ScriptDirectory.from_config(_migrations()).get_current_head()] == found.all()
     database.close()
 
 
@@ -52,6 +53,18 @@ def test_a_database_of_a_newer_version_is_refused(database, settings):
     ours = Database(settings.url())
     with closing(ours), pytest.raises(DatabaseError, match=r"of a newer version \(9999\)"):
         ours.migrate()
+
+
+def test_what_is_in_use_as_it_is_closed_is_closed_afterwards(settings):
+    database = Database(settings.url())
+    with database.reading() as connection:
+        ours = connection.connection.dbapi_connection
+        database.close()
+        assert 1 == connection.execute(text("SELECT 1")).scalar()
+    assert ours is not None
+
+    with pytest.raises(Exception, match="closed"):
+        ours.cursor()
 
 
 def test_what_fails_leaves_nothing(database):

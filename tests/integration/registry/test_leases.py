@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from datacachalog.server import tasks
 from datacachalog.server.app import create_app
-from datacachalog.server.principals import first_admin, now
-from datacachalog.server.registering import Registrar
+from datacachalog.server.identity.principals import first_admin, now
 from datacachalog.server.schema import tasks as rows
-from datacachalog.server.worker import Worker
+from datacachalog.server.work import tasks
+from datacachalog.server.work.registering import Registrar
+from datacachalog.server.work.worker import Worker
 from tests.integration.registry.world import Registry, job_of
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pyarrow.parquet as pq
 import pytest
 
-from datacachalog.server.access import ObjectKind, Privilege
 from datacachalog.server.administration import add_location
+from datacachalog.server.catalog import locations
+from datacachalog.server.identity.access import ObjectKind, Privilege
 from datacachalog.testing.payloads import at_once
 from tests.integration.registry.world import ended
 
@@ -196,6 +198,19 @@ class TestAgain:
 
         assert (422, "idempotency-key-reused") == (answer.status_code, answer.json()["code"])
 
+    def test_what_was_seen_is_a_part_of_the_request(self, registry, asked):
+        """Else who has looked anew, and says so, is told of a success under the old condition."""
+        registry.registered("t", asked["uri"])
+        tag = registry.admin.get("/api/v1/tables/t").headers["etag"]
+        seen, other = ({**self.KEY, "If-Match": one} for one in (tag, "*"))
+        registry.admin.post(REGISTER, json=asked, headers=seen)
+
+        again = registry.admin.post(REGISTER, json=asked, headers=seen)
+        answer = registry.admin.post(REGISTER, json=asked, headers=other)
+
+        assert 202 == again.status_code
+        assert (422, "idempotency-key-reused") == (answer.status_code, answer.json()["code"])
+
     def test_a_key_of_somebody_else_is_another(self, registry, asked):
         other = registry.principal("other", (Privilege.MANAGE, ObjectKind.CATALOG, ""))
 
@@ -215,3 +230,33 @@ class TestAgain:
         answer = registry.admin.post(REGISTER, json=asked, headers={"Idempotency-Key": "a b"})
 
         assert 422 == answer.status_code
+
+
+def test_a_name_that_no_file_can_have_is_told(registry):
+    job = registry.registered("t", f"file://{registry.objects}/{'a' * 300}")
+
+    assert ("failed", "uri_not_found", 1) == (job["status"], job["error_code"], job["attempts"])
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(registry, latest, tmp_path, monkeypatch):
+    """The folder was one when its path was seen to have no link, and is one to elsewhere since."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    inside = registry.objects / "inside"
+    inside.mkdir()
+    uri = registry.parquet("inside/x.parquet")
+    (inside / "x.parquet").rename(outside / "x.parquet")
+    inside.rmdir()
+
+    def location_for(*args):
+        found = locations.location_for(*args)
+        inside.symlink_to(outside)
+        return found
+
+    monkeypatch.setattr("datacachalog.server.work.registering.location_for", location_for)
+
+    job = registry.registered("t", uri)
+
+    assert ("failed", "uri_not_found") == (job["status"], job["error_code"])
+    assert 3 == len(pq.read_table(inside / "x.parquet"))  # it is there for who follows links
+    assert 404 == latest("t").status_code

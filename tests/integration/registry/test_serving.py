@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import shutil
@@ -13,6 +14,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.servers.processes import free_ports
@@ -26,6 +29,7 @@ class Server:
 
     def __init__(self, options, folder, *more):
         (self.port,) = free_ports(1)
+        self.more: dict[str, str] = {}
         self.options, self.log = options, folder / f"serve-{self.port}.txt"
         command = [DATLAKE, *options, "serve", "--port", str(self.port), *more]
         with self.log.open("wb") as output:
@@ -47,7 +51,7 @@ class Server:
 
     def ask(self, path, body=None, key=None):
         address = f"http://127.0.0.1:{self.port}{path}"
-        request = urllib.request.Request(address)
+        request = urllib.request.Request(address, headers=self.more)
         if key or self.key:
             request.add_header("Authorization", f"Bearer {key or self.key}")
         if body is not None:
@@ -72,15 +76,6 @@ class Server:
 
 
 @pytest.fixture
-def options(settings):
-    """As the command is to be started on an empty registry."""
-    found = ["--data-dir", str(settings.data_dir)]
-    if settings.database_url is not None:
-        found += ["--database-url", settings.database_url]
-    return found
-
-
-@pytest.fixture
 def serve(options, tmp_path):
     started = []
 
@@ -99,6 +94,7 @@ def run(*args):
     return done.returncode, done.stdout.strip(), done.stderr
 
 
+@pytest.mark.unmigrated
 def test_from_nothing_to_a_table_that_another_may_read(serve, options, settings):
     server = serve()
     shutil.copy(SAMPLE, settings.data_dir / "objects" / "products.parquet")
@@ -113,6 +109,33 @@ def test_from_nothing_to_a_table_that_another_may_read(serve, options, settings)
         server.ask("/api/v1/tables/products/snapshots/latest", key=key)
     assert (0, "") == run(*options, "grant", "SELECT", "table:products", "--to", "dashboard")[:2]
     assert found == server.ask("/api/v1/tables/products/snapshots/latest", key=key)
+    assert (0, "") == run(*options, "key", "revoke", key.split("_")[1])[:2]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        server.ask("/api/v1/tables/products/snapshots/latest", key=key)
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_roles_policies_and_keys_that_end(serve, options, settings):
+    server = serve()
+    for name in ("1", "2"):
+        shutil.copy(SAMPLE, settings.data_dir / "objects" / f"{name}.parquet")
+    other = (settings.data_dir / "objects" / "other.parquet").as_uri()
+    pq.write_table(pa.table({"id": [1]}), settings.data_dir / "objects" / "other.parquet")
+    server.registered("t", (settings.data_dir / "objects" / "1.parquet").as_uri())
+    assert "schema_incompatible" == server.registered("t", other)["error_code"]
+
+    assert 0 == run(*options, "policy", "t", "none")[0]
+    assert "completed" == server.registered("t", other)["status"]
+
+    _, key, _ = run(*options, "key", "create", "ann", "--lives", "1h")
+    _, gone, _ = run(*options, "key", "create", "ann", "--lives", "0s")
+    assert 0 == run(*options, "role", "add", "readers", "ann")[0]
+    assert 0 == run(*options, "role", "add", "readers", "ann")[0]  # again changes nothing
+    assert [] == server.ask("/api/v1/tables", key=key)
+    assert 0 == run(*options, "grant", "SELECT", "catalog", "--to", "role:readers")[0]
+    assert ["t"] == [one["name"] for one in server.ask("/api/v1/tables", key=key)]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        server.ask("/api/v1/tables", key=gone)
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -149,13 +172,35 @@ def test_workers_of_their_own(serve, options, settings, tmp_path):
             worker.communicate()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists a process's threads")
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_worker_ends_whichever_of_its_threads_hears_the_signal(options):
+    """The system may choose any; the main thread waits for a lock, which no signal disturbs."""
+    with subprocess.Popen([DATLAKE, *options, "worker"], stderr=subprocess.PIPE) as worker:
+        try:
+            assert worker.stderr is not None
+            assert b"The worker is ready.\n" == worker.stderr.readline()
+            time.sleep(0.3)  # until the main thread waits
+            threads = {int(one.name) for one in Path(f"/proc/{worker.pid}/task").iterdir()}
+            other = max(threads - {worker.pid})
+            assert 0 == ctypes.CDLL(None).tgkill(worker.pid, other, signal.SIGTERM)
+            assert 0 == worker.wait(10)
+        finally:
+            worker.kill()
+
+
 WRONG = [
     (("grant", "SELECT", "table:none", "--to", "admin"), 3, "there is no table 'none'"),
     (("grant", "SELECT", "catalog", "--to", "nobody"), 3, "there is no principal 'nobody'"),
     (("grant", "SELECT", "everything", "--to", "admin"), 2, "a privilege is on catalog"),
     (("location", "add", "ftp://x/"), 2, "a location is s3://"),
     (("location", "add", "s3://b/", "--endpoint-url", "nonsense"), 2, "endpoint_url"),
-    (("grants",), 2, "No such command"),
+    (("grantz",), 2, "there is no command 'grantz'"),
+    (("grant", "SELECT", "catalog", "--to", "role:none"), 3, "there is no role 'none'"),
+    (("role", "add", "readers", "nobody"), 3, "there is no principal 'nobody'"),
+    (("key", "revoke", "nothing"), 3, "there is no key 'nothing'"),
+    (("policy", "none", "strict"), 3, "there is no table 'none'"),
+    (("key", "create", "ann", "--lives", "long"), 2, "must be a duration"),
 ]
 
 

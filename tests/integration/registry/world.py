@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from datacachalog.server.locations import all_locations
-from datacachalog.server.principals import create_grant, create_key, create_principal
+from datacachalog.server.catalog.locations import all_locations
+from datacachalog.server.identity.principals import create_grant, create_key, create_principal
 from datacachalog.server.schema import tables, tasks
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from datacachalog.server.access import ObjectKind, Privilege
     from datacachalog.server.database import Database
+    from datacachalog.server.identity.access import ObjectKind, Privilege
 
 
 @dataclass
@@ -63,9 +63,19 @@ class Registry:
     def registered(self, table: str, uri: str, client: TestClient | None = None) -> dict[str, Any]:
         """The job of a registration, when it has ended."""
         asked = {"table_name": table, "uri": uri, "format": "parquet"}
-        answer = (client or self.admin).post("/api/v1/jobs/register-snapshot", json=asked)
+        return self.job(asked, client=client)
+
+    def job(
+        self,
+        asked: dict[str, Any],
+        headers: dict[str, str] | None = None,
+        client: TestClient | None = None,
+    ) -> dict[str, Any]:
+        """The job of what is asked for, when it has ended."""
+        caller = client or self.admin
+        answer = caller.post("/api/v1/jobs/register-snapshot", json=asked, headers=headers)
         assert 202 == answer.status_code, answer.text
-        return ended(client or self.admin, answer.headers["location"])
+        return ended(caller, answer.headers["location"])
 
 
 def ended(client: TestClient, location: str) -> dict[str, Any]:
@@ -73,7 +83,7 @@ def ended(client: TestClient, location: str) -> dict[str, Any]:
     deadline = time.monotonic() + 20
     while True:
         job: dict[str, Any] = client.get(location).json()
-        if job["status"] in {"completed", "failed"}:
+        if job["status"] not in {"queued", "running"}:
             return job
         assert time.monotonic() < deadline, job
         time.sleep(0.02)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacachalog import CacheSizeWarning, Outcome
+from datacachalog.adapters.cache.directory import DirectoryCache
+from datacachalog.adapters.cache.owners import disowned_name
 from datacachalog.application.catalog import CoreCatalog
 from datacachalog.domain.dataset import Dataset
 from datacachalog.domain.errors import CacheError, CacheFullError
@@ -97,6 +99,22 @@ class TestBounds:
 
         assert (Outcome.DOWNLOADED, path) == (fetched.outcome, fetched.path)
         assert b"        d0" == path.read_bytes()
+
+    def test_what_was_interrupted_goes_before_what_is_whole(self, many, tmp_path, today):
+        cache = DirectoryCache(tmp_path / "cache")
+        catalog = many(Bounds(25, MinFree()), cache=cache, clock=today)
+        first = catalog.fetch("d0")
+        interrupted = cache.partial / f"{'0' * 12}@{disowned_name()}"
+        interrupted.mkdir()
+        for name in ("d1.csv", "d1.csv.journal"):
+            (interrupted / name).write_bytes(bytes(10))
+
+        assert 20 == catalog.gc(dry_run=True, max_size=25).swept_bytes
+        assert interrupted.exists()
+        catalog.fetch("d2")
+
+        assert not interrupted.exists()
+        assert first.exists()
 
     def test_what_is_larger_than_the_bound_is_served_all_the_same(self, many, today):
         catalog = many(Bounds(5, MinFree()), clock=today)
@@ -379,7 +397,7 @@ class TestGc:
         forgotten(cache)
         today.go_on(2 * HOUR)
 
-        def sweep(*, dry_run):
+        def sweep(*, unfinished=False, dry_run):
             return left["bytes"] if dry_run else left.pop("bytes")
 
         monkeypatch.setattr(cache, "sweep", sweep)

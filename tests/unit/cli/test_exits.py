@@ -33,6 +33,7 @@ PROMISED = {
     errors.StorageUnavailableError("s3://lake/a", "timeout"): 6,
     errors.OfflineError("s3://lake/a"): 6,
     errors.RemoteChangedError("s3://lake/a"): 6,
+    errors.ObjectReplacedError("datlake://sales", "no"): 7,
     errors.UnsupportedSchemeError("ftp://a", "none"): 2,
     errors.UnsupportedOperationError("s3://lake/a", "no"): 2,
     errors.ConflictError("s3://lake/a", "absent"): 5,
@@ -42,6 +43,24 @@ PROMISED = {
     errors.UnsafeCacheError("/cache"): 9,
     errors.IntegrityError("/cache/a"): 7,
     errors.RegistryError("odd"): 6,
+    errors.ReadingError("sales", "is no Parquet"): 7,
+    errors.UnreadableFormatError("sales", "avro"): 2,
+    errors.QueryError("has no end"): 2,
+    errors.MissingExtraError("reading", "polars", "polars"): 2,
+    errors.ApiError("odd"): 6,
+    errors.ConfigurationError("no key is known"): 2,
+    errors.AuthError("no valid key"): 4,
+    errors.ForbiddenError("not granted"): 4,
+    errors.NotFoundError("no table"): 3,
+    errors.ApiConflictError("another one is current"): 5,
+    errors.ValidationError("no name"): 2,
+    errors.TransientError("not now"): 6,
+    errors.TransientNetworkError("no answer"): 6,
+    errors.ApiOfflineError("not asked"): 6,
+    errors.RateLimitedError("too many"): 6,
+    errors.ServerError("it failed"): 6,
+    errors.RunStateError("it is over"): 2,
+    errors.JobFailedError("no Parquet", code="not_parquet"): 7,
     errors.ViewError("/project/data/a.csv", "a folder is in its place"): 9,
     errors.FetchAllError({"a": errors.CacheFullError("/cache")}, {}): 9,
 }
@@ -66,6 +85,27 @@ def ours() -> set[type[errors.DatacachalogError]]:
 @pytest.mark.parametrize("error", PROMISED, ids=lambda error: type(error).__name__)
 def test_an_error_ends_in_the_code_that_is_promised_for_it(error):
     assert PROMISED[error] == exit_code(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "promised"),
+    [
+        ("uri_not_found", ExitCode.NOT_FOUND),
+        ("location_forbidden", ExitCode.NOT_ALLOWED),
+        ("forbidden", ExitCode.NOT_ALLOWED),
+        ("parent_conflict", ExitCode.CONFLICT),
+        ("internal", ExitCode.UNREACHABLE),
+        ("worker_lost", ExitCode.UNREACHABLE),
+        ("schema_incompatible", ExitCode.INTEGRITY),
+    ],
+)
+def test_a_registration_that_failed_ends_in_the_code_of_its_reason(code, promised):
+    assert promised is exit_code(errors.JobFailedError("it failed", 0, code))
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 500])
+def test_what_is_no_registry_cannot_say_that_something_is_not_there(status):
+    assert ExitCode.UNREACHABLE is exit_code(errors.ServerError("a page of a proxy", status))
 
 
 def test_every_error_of_the_tree_has_a_promised_code():

@@ -193,7 +193,7 @@ class TestPush:
 
         assert 2 == code
         assert [
-            f"error: cannot push '{file}': {problem}",
+            f"error: cannot read '{file}': {problem}",
             "hint: name one file that can be read; a relative path starts at the current folder",
         ] == stderr.splitlines()
 

@@ -19,17 +19,22 @@ from datacachalog.domain.errors import (
     DatasetNotFoundError,
     FetchAllError,
     InvalidUriError,
+    JobFailedError,
     LocalFileError,
     LockfileError,
     LockfileNotFoundError,
     LockMismatchError,
+    MissingExtraError,
     NotAnObjectError,
     ObjectNotFoundError,
+    QueryError,
+    ReadingError,
     ReadOnlyDatasetError,
     RemoteChangedError,
     SettingError,
     StorageAccessError,
     StorageError,
+    UnreadableFormatError,
     UnsupportedSchemeError,
     ViewError,
 )
@@ -61,6 +66,10 @@ def example(kind):
         LockfileNotFoundError: ("catalog.lock",),
         LockMismatchError: ("customers", "is not locked", "'catalog lock customers' locks it"),
         ConflictError: ("s3://lake/a.csv", "absent"),
+        ReadingError: ("sales", "it has no column 'town'"),
+        UnreadableFormatError: ("sales", "avro"),
+        QueryError: ("only SELECT is answered here", "duckdb() gives a connection for all else"),
+        MissingExtraError: ("SQL", "duckdb", "duckdb"),
         FetchAllError: ({"b": ObjectNotFoundError("s3://lake/b")}, {"a": Path("/cache/a")}),
     }
     return kind(*arguments.get(kind, ("what happened",)))
@@ -301,3 +310,8 @@ class TestLockfileErrors:
 
         assert "a catalog that is made in Python has no lockfile" == str(error)
         assert "catalog.yaml" in error.hint
+
+
+def test_what_is_no_parquet_may_be_of_a_format_that_nobody_named():
+    assert "--format csv" in str(JobFailedError("job-1: it is none", 0, "not_parquet").hint)
+    assert None is JobFailedError("job-1: it is gone", 0, "uri_not_found").hint

@@ -12,6 +12,7 @@ from datacachalog.domain.uri import Uri
 
 printable = st.text().filter(str.isprintable)
 segments = st.lists(printable.filter(lambda s: s not in {".", ".."} and "/" not in s), min_size=1)
+NO_TABLE = "names no table: write datlake://table, or datlake://namespace.table@snapshot"
 buckets = st.from_regex(r"[a-z0-9][a-z0-9.-]{1,20}", fullmatch=True)
 
 
@@ -68,6 +69,9 @@ def test_no_password_is_ever_shown(user, password):
         ("s3://lake", Uri("s3", "lake", "")),
         ("s3://lake/..b/a..", Uri("s3", "lake", "..b/a..")),
         ("mem://lake/a", Uri("mem", "lake", "a")),
+        ("datlake://sales_q1", Uri("datlake", "", "sales_q1")),
+        ("DATLAKE://Sales-Q1@snap-1", Uri("datlake", "", "Sales-Q1@snap-1")),
+        ("datlake://finance.sales@snap-1.2", Uri("datlake", "", "finance.sales@snap-1.2")),
         ("https://example.org/a?q=../..", Uri("https", "example.org", "a?q=../..")),
         ("file:///data/my%20file.csv", Uri("file", "", "/data/my file.csv")),
         ("FILE://localhost/data/a.csv", Uri("file", "", "/data/a.csv")),
@@ -103,6 +107,22 @@ def test_an_address_is_read(text, expected):
         ("s3://lake/./b", "has a '.' or '..' segment"),
         ("s3://lake/a?b/../c", "has a '.' or '..' segment"),
         ("https://example.org/../a?q", "has a '.' or '..' segment"),
+        *(
+            (f"datlake://{name}", NO_TABLE)
+            for name in (
+                "",
+                "a/b",
+                "/a",
+                "a@",
+                "@a",
+                "a.b.c",
+                "-a",
+                "a b",
+                "a@b@c",
+                "a?b",
+                "a" * 101,
+            )
+        ),
     ],
 )
 def test_what_is_no_address_is_refused(text, problem):
@@ -171,3 +191,19 @@ def test_an_address_can_be_kept_without_a_query_that_may_be_signed():
     assert "https://host/a.csv?***" == str(signed.without_secrets())
     assert "abc" not in signed.without_secrets().path
     assert Uri("s3", "lake", "a?b") == Uri("s3", "lake", "a?b").without_secrets()
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("datlake://sales", ("sales", None)),
+        ("datlake://finance.sales@snap-1", ("finance.sales", "snap-1")),
+        ("s3://lake/sales@snap-1", None),
+        ("data/sales", None),
+    ],
+)
+def test_a_table_is_told_from_objects(text, table):
+    uri = Uri.parse(text)
+
+    assert table == uri.table
+    assert text == str(uri) == str(uri.without_secrets())

@@ -109,3 +109,25 @@ def test_no_other_target_is_taken_for_a_copy(target):
 )
 def test_a_view_is_not_in_the_cache(view, problem):
     assert problem == view_problem(PurePosixPath(view), PurePosixPath("/p/cache"))
+
+
+@pytest.mark.parametrize(
+    ("source", "file_name", "link"),
+    [
+        ("datlake://sales_q1", "sales_q1.parquet", "sales.parquet"),
+        ("datlake://finance.sales@snap-1", "finance.sales.csv.gz", "sales.csv.gz"),
+        ("datlake://finance.sales", None, "sales"),
+    ],
+)
+def test_the_link_of_a_table_ends_as_its_file_does(source, file_name, link):
+    assert link == link_name(Dataset("sales", source), file_name)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one"),
+    [("sales.parquet", True), ("Sales.csv", True), ("sales.q1", True), ("sales2.csv", False)],
+)
+def test_a_link_that_a_table_might_have_is_found(other, is_one):
+    table, file = Dataset("sales", "datlake://sales"), Dataset(other, "a")
+
+    assert is_one == (colliding([file, table]) is not None)

@@ -44,11 +44,12 @@ SHAPES = [
         "4: dataset 'customers' has no 'source'; add 'source: s3://bucket/key'",
     ),
 ]
+ALL = "version, cache, view, defaults, storage, registry, datasets"
 UNKNOWN = [
     ("dataset: {}", "2: unknown key 'dataset'; did you mean 'datasets'?"),
     (
         "zebra: 1",
-        f"2: unknown key 'zebra'; {OTHERS} version, cache, view, defaults, storage, datasets",
+        f"2: unknown key 'zebra'; {OTHERS} {ALL}",
     ),
     (
         "cache: {folder: x}",
@@ -69,15 +70,17 @@ UNKNOWN = [
         "datasets:\n  customers:\n    source: c.csv\n    sorce: d.csv",
         "5: unknown key 'sorce' in dataset 'customers'; did you mean 'source'?",
     ),
-    ("'': 1", f"2: unknown key ''; {OTHERS} version, cache, view, defaults, storage, datasets"),
+    (
+        "'': 1",
+        f"2: unknown key ''; {OTHERS} {ALL}",
+    ),
     (
         '"\\t": 1',
-        f"2: unknown key '\\t'; {OTHERS} version, cache, view, defaults, storage, datasets",
+        f"2: unknown key '\\t'; {OTHERS} {ALL}",
     ),
 ]
 LATER = [
     ("environments: {}", "2: 'environments' is not supported yet"),
-    ("registry: {url: https://h}", "2: 'registry' is not supported yet"),
     *(
         (
             f"datasets:\n  a:\n    source: a.csv\n    {key}: x",
@@ -104,7 +107,7 @@ KEYS = [
     ("storage: {'s3://a/../b': {}}", f"2: {PREFIX} has a '.' or '..' segment"),
     (
         "storage: {'datlake://sales': {}}",
-        f"2: {PREFIX} is on 'datlake://', which is not supported yet",
+        f"2: {PREFIX} is of tables; how their registry is reached, 'registry' says",
     ),
     (
         "storage:\n  s3://lake: {}\n  S3://lake/: {}",
@@ -168,7 +171,7 @@ extra: !python/name:os.system {}
         "catalog.yaml:14: tag '!python/name:os.system' is not allowed; this file is plain data",
         (
             f"catalog.yaml:14: unknown key 'extra'; {OTHERS} "
-            "version, cache, view, defaults, storage, datasets"
+            "version, cache, view, defaults, storage, registry, datasets"
         ),
     ] == mistakes(text)
 
@@ -181,10 +184,10 @@ def test_another_version_is_the_only_mistake_that_counts():
 
 
 def test_a_mistake_that_an_alias_repeats_is_named_once():
-    text = "version: 1\ncache: &a {min_free: some}\ndefaults: {freshness: 1m}\nregistry: *a"
+    text = "version: 1\ncache: &a {min_free: some}\ndefaults: {freshness: 1m}\nenvironments: *a"
     assert [
         "catalog.yaml:2: 'min_free' in 'cache' must be a share such as 5%, or a size, not 'some'",
-        "catalog.yaml:4: 'registry' is not supported yet",
+        "catalog.yaml:4: 'environments' is not supported yet",
     ] == mistakes(text)
 
 

@@ -138,24 +138,24 @@ def test_a_manifest_pickles(file: Path):
 
 def test_a_mistake_names_the_file_as_the_user_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "prod.yaml").write_text("version: 1\nregistry: links")
+    (tmp_path / "conf" / "prod.yaml").write_text("version: 1\nenvironments: links")
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(CatalogInvalidError) as caught:
         load(Path("conf/prod.yaml"), {})
 
-    assert "conf/prod.yaml:2: 'registry' is not supported yet" == str(caught.value)
+    assert "conf/prod.yaml:2: 'environments' is not supported yet" == str(caught.value)
 
 
 def test_several_mistakes_are_one_error(file: Path):
-    file.write_text("registry: links\nversion: 1\ncahce: {}")
+    file.write_text("environments: links\nversion: 1\ncahce: {}")
 
     with pytest.raises(CatalogInvalidError) as caught:
         load(file, {})
 
     assert (
         f"2 mistakes in {file}\n"
-        "  catalog.yaml:1: 'registry' is not supported yet\n"
+        "  catalog.yaml:1: 'environments' is not supported yet\n"
         "  catalog.yaml:3: unknown key 'cahce'; did you mean 'cache'?"
     ) == str(caught.value)
 

@@ -22,6 +22,9 @@ DOLLAR = "has a '$' that begins no '${NAME}'; write '$$' for a dollar sign"
 ADDRESS = "must be an address such as https://host:port, without a query"
 
 
+NO_TABLE = "names no table: write datlake://table, or datlake://namespace.table@snapshot"
+
+
 def in_dataset(line: str) -> str:
     source = "" if line.startswith("source:") else "    source: s3://lake/a.csv\n"
     return f"version: 1\ndatasets:\n  a:\n    {line}\n{source}"
@@ -86,8 +89,12 @@ DATASET_MISTAKES = [
         "'source' in dataset 'a' is a template; parameters are not supported yet",
     ),
     (
-        "source: datlake://sales",
-        "'source' in dataset 'a' is on 'datlake://', which is not supported yet",
+        "source: datlake://sales/q1",
+        "'source' in dataset 'a' " + NO_TABLE,
+    ),
+    (
+        "source: datlake:sales",
+        "'source' in dataset 'a' has no '://' after 'datlake'; if it is a path, begin it with './'",
     ),
     ("source: s3://lake", "'source' in dataset 'a' names no object, only where objects are"),
     (

@@ -9,6 +9,7 @@ in it never is.
 from __future__ import annotations
 
 import os
+import pwd
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ class Access:
         if self.shared:
             return True
         try:
-            status = self.root.stat()
+            status = os.stat(self.root)  # noqa: PTH116 - half the cost of Path.stat
         except OSError:
             return False
         self._refuse(self.root, status)
@@ -88,7 +89,7 @@ class Access:
         if self.shared or not S_ISDIR(mode):
             return
         if not self.layer and status.st_uid not in {us, 0}:
-            problem = f"{self._named(path)} belongs to {_user(path)}, and we are user {us}"
+            problem = f"{self._named(path)} belongs to {_user(status.st_uid)}, and we are user {us}"
         elif mode & S_IWOTH:
             problem = f"everybody may write to {self._named(path)} (mode {S_IMODE(mode):04o})"
         else:
@@ -133,9 +134,8 @@ class Access:
             os.chmod(partial, _PRIVATE)  # noqa: PTH101 - as above
 
 
-def _user(path: Path) -> str:
-    number = path.stat().st_uid
+def _user(number: int) -> str:
     try:
-        return f"{path.owner()} (user {number})"
+        return f"{pwd.getpwuid(number).pw_name} (user {number})"
     except KeyError:  # one that this machine has no name for
         return f"user {number}"

@@ -33,6 +33,7 @@ from datacachalog.adapters.cache.entries import (
     known,
     names_in,
 )
+from datacachalog.adapters.cache.holds import Holds
 from datacachalog.adapters.cache.housekeeping import Housekeeping, entry_name
 from datacachalog.adapters.cache.locks import exclusive
 from datacachalog.adapters.cache.owners import owner_is_gone
@@ -43,11 +44,9 @@ from datacachalog.adapters.cache.settling import Settling
 from datacachalog.adapters.cache.staging import DirectoryStaging, Place
 from datacachalog.adapters.digest import has_checksum
 from datacachalog.adapters.disk import (
-    FORBIDDEN,
     cache_errors,
     remove_tree,
     space_at,
-    turn_at_the_disk,
     write_new,
 )
 from datacachalog.domain.keys import local_name, source_key
@@ -66,10 +65,6 @@ if TYPE_CHECKING:
 
 # https://bford.info/cachedir/: backup programs leave out what holds this file.
 _CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Files here can be fetched again.\n"
-
-# What is handed out again within this time need not be said again: that is the hot path.
-_HELD_S = 600.0
-_NEW_NS = 60 * 10**9
 
 
 class DirectoryCache:
@@ -94,9 +89,7 @@ class DirectoryCache:
         self._pins = Pins(home / "pins", self.prepare, shared=shared)
         self._partials = Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
-        # Until when which copies need not be said to be held again, by process. A revision that
-        # was removed and comes again has another time.
-        self._held: dict[tuple[int, str, int], float] = {}
+        self.holds = Holds(self._pins)
         self._is_swept = False
         self._places: dict[tuple[str, Uri], Place] = {}
 
@@ -123,9 +116,9 @@ class DirectoryCache:
 
         All of it is looked at once, and its folder each time: a hit does neither.
         """
-        with cache_errors(self.root):
-            look = self._access.is_still_safe if self._is_safe else self._access.is_safe
-            self._is_safe = look()
+        if not (self._is_safe and self._access.is_still_safe()):
+            with cache_errors(self.root):
+                self._is_safe = self._access.is_safe()
         return self._is_safe
 
     def _safely(self) -> AbstractContextManager[None]:
@@ -181,7 +174,7 @@ class DirectoryCache:
             self._is_swept = True
             self._sweep()
         self._partials.look()
-        return DirectoryStaging(self._entries, self._partials, place, self.point)
+        return DirectoryStaging(self._entries, self._partials, place, self)
 
     def _sweep(self) -> None:
         """Removes what killed processes were removing, and their pins; nobody else would."""
@@ -294,28 +287,7 @@ class DirectoryCache:
             yield entry
 
     def hold(self, entry: CacheEntry) -> bool:
-        key = (os.getpid(), entry.revision_id, entry.mtime_ns)
-        if key in self._held and time.monotonic() < self._held[key]:
-            return True
-        with turn_at_the_disk():
-            is_noted = self._is_noted(entry)
-            if not is_as_published(entry):
-                return False
-            # The folder of what has just come has that time.
-            if abs(time.time_ns() - entry.mtime_ns) > _NEW_NS:
-                with contextlib.suppress(OSError):
-                    os.utime(entry.path.parent, follow_symlinks=False)
-        if is_noted:
-            self._held[key] = time.monotonic() + _HELD_S
-        return True
-
-    def _is_noted(self, entry: CacheEntry) -> bool:
-        """Whether others see that this process has it, or never can; not so on a full disk."""
-        try:
-            self._pins.use(entry_name(entry))
-        except OSError as error:  # a cache that is not ours to write will not be at the next hit
-            return error.errno in FORBIDDEN
-        return True
+        return self.holds.hold(entry)
 
     @contextlib.contextmanager
     def pin(self, entry: CacheEntry) -> Iterator[bool]:
@@ -336,12 +308,12 @@ class DirectoryCache:
         with self._safely():
             removed = self._keeping.remove(entries)
         for entry in removed:
-            self._held.pop((os.getpid(), entry.revision_id, entry.mtime_ns), None)
+            self.holds.forget(entry)
         return removed
 
-    def sweep(self, *, dry_run: bool = False) -> int:
+    def sweep(self, *, unfinished: bool = False, dry_run: bool = False) -> int:
         with self._safely():
-            return self._keeping.sweep(dry_run=dry_run)
+            return self._keeping.sweep(unfinished=unfinished, dry_run=dry_run)
 
     def size_bytes(self) -> int:
         with self._safely():
@@ -356,6 +328,7 @@ class DirectoryCache:
                 if not name.endswith(DAMAGED):
                     (self.refs / name).unlink(missing_ok=True)
             self._places.clear()
+            self.holds.clear()
             left = self._partials.left_behind()
             for folder in [*(self.objects / key for key in names_in(self.objects)), *left]:
                 freed += bytes_below(folder)

@@ -17,7 +17,6 @@ from datacachalog.adapters.digest import blake3_in, opened
 from datacachalog.adapters.disk import make_folder, remove_tree
 from datacachalog.domain.errors import IntegrityError
 from datacachalog.domain.keys import revision_id, revision_id_by_bytes, source_key
-from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from datacachalog.adapters.cache.records import Record
+    from datacachalog.domain.objects import CacheEntry
     from datacachalog.ports import TransferProgress
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -90,16 +90,7 @@ class EntryFolders:
         described = (record.identity, record.info, record.digest)
         if revision not in {revision_id(*described), revision_id_by_bytes(*described)}:
             return None  # a record that was copied here from elsewhere
-        entry = CacheEntry(
-            identity=record.identity,
-            revision_id=revision,
-            path=self.objects / key / revision / record.file_name,
-            info=record.info,
-            digest=record.digest,
-            mtime_ns=record.mtime_ns,
-            checked_at=checked_at or record.checked_at,
-            checksum=record.checksum,
-        )
+        entry = record.as_entry(revision, f"{folder}/{revision}", checked_at or record.checked_at)
         return (entry, record) if _is_as_published(entry) else None
 
     def remove_damaged(

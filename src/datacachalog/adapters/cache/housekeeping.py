@@ -1,9 +1,10 @@
 """Taking entries out of the directory cache that nobody wants, and what the dead have left.
 
 Readers and removers shake hands: who hands an entry out says so in its pins and then looks whether
-it is there; who removes one looks at the pins, with the gate closed for new ones, and takes it out
-of sight. Where locks do not work, it looks at the pins again and puts back what is wanted by now:
-either the one has seen that it was gone, or the other sees that it is wanted.
+it is there, and who publishes one says so before anybody can find it. Who removes one looks at the
+pins, with the gate closed for new ones, and takes it out of sight. Where locks do not work, it
+looks at the pins again and puts back what is wanted by now: either the one has seen that it was
+gone, or the other sees that it is wanted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from datacachalog.adapters.cache.entries import bytes_below, names_in
+from datacachalog.adapters.cache.entries import bytes_below, is_as_published, names_in
 from datacachalog.adapters.cache.owners import owner_is_gone
 from datacachalog.adapters.cache.records import DAMAGED, from_ns, read_ref
 from datacachalog.adapters.disk import make_folder, remove_tree
@@ -44,7 +45,7 @@ class Housekeeping:
     """Whether refs of sources without entries mean nothing."""
 
     def usages(self) -> Iterator[Usage]:
-        used, pinned = self.pins.ours()[0], self._pinned()
+        pinned = self._pinned()
         for key in names_in(self.entries.objects):
             for entry in self.entries.of_source(key):
                 with contextlib.suppress(FileNotFoundError):  # gone by now
@@ -56,11 +57,11 @@ class Housekeeping:
                         from_ns(used_ns),
                         is_current=entry.revision_id == current,
                         is_pinned=name in pinned,
-                        is_ours=name in used,
+                        is_ours=self.pins.has_used(name),
                     )
 
     def _pinned(self) -> set[str]:
-        return self.pins.ours()[1] | self.pins.of_others()
+        return self.pins.pinned() | self.pins.of_others()
 
     def size_bytes(self) -> int:
         objects = self.entries.objects
@@ -69,9 +70,10 @@ class Housekeeping:
         fresh = {name: known.get(name) or bytes_below(objects / name) for name in names}
         known.clear()
         known.update(fresh)
-        return sum(fresh.values())
+        return sum(fresh.values()) + sum(map(bytes_below, self.partials.left_behind()))
 
     def remove(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
+        entries = list(entries)  # found before the pins are looked at, see `Pins.announce`
         with self.pins.gate_closed():
             pinned = self._pinned()
             loose = [entry for entry in entries if entry_name(entry) not in pinned]
@@ -91,6 +93,8 @@ class Housekeeping:
         return tuple(entry for entry, _ in unwanted)
 
     def _take(self, entry: CacheEntry) -> Path | None:
+        if not is_as_published(entry):  # another was quicker, and it may have come again
+            return None
         gone = self.entries.way_out()
         try:
             entry.path.parent.rename(gone)
@@ -115,12 +119,12 @@ class Housekeeping:
             else:
                 return True
 
-    def sweep(self, *, dry_run: bool) -> int:
+    def sweep(self, *, unfinished: bool, dry_run: bool) -> int:
         left, damaged = list(self._left()), list(filter(_is_old, self._damaged()))
-        unfinished = self.partials.of_no_use()
-        freed = sum(map(bytes_below, [*left, *damaged, *unfinished]))
+        partials = self.partials.left_behind() if unfinished else self.partials.of_no_use()
+        freed = sum(map(bytes_below, [*left, *damaged, *partials]))
         if not dry_run:
-            for path in unfinished:
+            for path in partials:
                 self.partials.remove(path)
             for path in left:
                 remove_tree(path)

@@ -19,6 +19,7 @@ from datacachalog.adapters.disk import share_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -26,32 +27,32 @@ _BUSY = {errno.EAGAIN, errno.EACCES}
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.001, 0.05
 
 
-@contextmanager
 def exclusive(
     path: str, wait: timedelta, *, prepare: Callable[[], None], shared: bool = False
-) -> Iterator[bool]:
+) -> AbstractContextManager[bool]:
     """Holds the lock file at `path`; gives False where it could not be had within `wait`.
 
     `prepare` makes its folder, should that be missing. The group may hold a `shared` one too. Every
     call opens the file anew, so threads of one process hold each other off too.
     """
-    with _held(_opened(path, prepare, shared=shared), wait) as is_held:
-        yield is_held
+    return _held(lambda: _opened(path, prepare, shared=shared), wait)
 
 
-@contextmanager
-def locked_folder(path: str, wait: timedelta) -> Iterator[bool]:
+def locked_folder(path: str, wait: timedelta) -> AbstractContextManager[bool]:
     """Holds a folder, as `exclusive` does a file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        fd = None
-    with _held(fd, wait) as is_held:
-        yield is_held
+
+    def opened() -> int | None:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return None
+
+    return _held(opened, wait)
 
 
 @contextmanager
-def _held(fd: int | None, wait: timedelta) -> Iterator[bool]:
+def _held(opened: Callable[[], int | None], wait: timedelta) -> Iterator[bool]:
+    fd = opened()
     if fd is None:
         yield False
         return

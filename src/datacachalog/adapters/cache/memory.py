@@ -18,7 +18,13 @@ from datacachalog.adapters.digest import blake3_of, has_checksum, refuse_other_b
 from datacachalog.adapters.disk import cache_errors, copy_whole, remove_tree, space_at
 from datacachalog.domain.errors import CacheError, IntegrityError, LocalFileError
 from datacachalog.domain.housekeeping import Usage
-from datacachalog.domain.keys import local_name, revision_id, revision_id_by_bytes, source_key
+from datacachalog.domain.keys import (
+    local_name,
+    revision_id,
+    revision_id_by_bytes,
+    safe_name,
+    source_key,
+)
 from datacachalog.domain.objects import CacheEntry
 from datacachalog.ports import SILENT
 
@@ -180,13 +186,15 @@ class MemoryCache:
             return tuple(filter(self._remove_entry, loose))
 
     def _remove_entry(self, entry: CacheEntry) -> bool:
-        self._used.pop(entry.revision_id, None)
+        if not _is_as_published(entry):  # it went, and may have come again
+            return False
         if self._entries.pop((entry.identity, entry.revision_id), None) is None:
             return False
+        self._used.pop(entry.revision_id, None)
         remove_tree(entry.path.parent)
         return True
 
-    def sweep(self, *, dry_run: bool = False) -> int:  # noqa: ARG002 - the port's
+    def sweep(self, *, unfinished: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - the port's
         return 0  # nothing outlives its process
 
     def size_bytes(self) -> int:
@@ -253,10 +261,12 @@ class MemoryStaging:
     resume = False
 
     def __init__(self, cache: MemoryCache, identity: str, path: Path) -> None:
-        self.path = path
+        self.path, self._own_name = path, path.name
         self._cache, self._identity = cache, identity
 
-    def copy_from(self, path: Path) -> None:
+    def copy_from(self, path: Path, file_name: str | None = None) -> None:
+        if file_name is not None:
+            self.path = self.path.with_name(safe_name(file_name))
         try:
             copy_whole(path, self.path, SILENT)
         except OSError as error:
@@ -282,7 +292,7 @@ class MemoryStaging:
             entry = CacheEntry(
                 identity=self._identity,
                 revision_id=revision,
-                path=home / self.path.name,
+                path=home / self._name(info),
                 info=replace(info, digest=digest),
                 digest=digest,
                 mtime_ns=status.st_mtime_ns,
@@ -290,6 +300,9 @@ class MemoryStaging:
                 checksum=checksum,
             )
             return self._cache.keep(self.path, entry, current=current)
+
+    def _name(self, info: ObjectInfo) -> str:
+        return safe_name(info.file_name) if info.file_name else self._own_name
 
     def _checked(self, info: ObjectInfo, checksum: Checksum | None) -> str:
         """The file's BLAKE3, once it is known to be what was announced and declared."""

@@ -63,7 +63,16 @@ def owner_is_gone(name: str) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return False
+    return _is_zombie(process)
+
+
+def _is_zombie(process: str) -> bool:
+    """Whether a process is dead, and only waits for its parent to hear of it (proc(5))."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(errors="replace")
+    except OSError:  # no Linux; or it has just gone, which the next look will tell
+        return False
+    return status.rpartition(") ")[2][:1] in {"Z", "X"}
 
 
 def is_left_behind(path: Path) -> bool:

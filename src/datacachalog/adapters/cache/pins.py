@@ -1,10 +1,12 @@
 """Who has which entries: one file a cache object, locked for as long as its process lives.
 
-Its lines say what was handed out (`use`), and what a block holds until it ends (`pin`, `unpin`).
-A process that dies leaves a file that nobody has locked. Where locks do not work, its process id
-tells on this machine, and a day without a line on others.
+Its lines say what was handed out (`use`), that what was about to be has not come (`drop`), and what
+a block holds until it ends (`pin`, `unpin`). A process that dies leaves a file that nobody has
+locked. Where locks do not work, its process id tells on this machine, and a day without a line on
+others.
 
-Lines are written while nobody removes: the gate sees to that, as far as locks work.
+Lines are written while nobody removes: the gate sees to that, as far as locks work. Lines of what
+is about to be published need not be.
 """
 
 from __future__ import annotations
@@ -59,6 +61,21 @@ class Pins:
         """
         self._file().write("use", name)
 
+    def announce(self, name: str) -> bool:
+        """Notes it of an entry that is about to be published; whether it was not noted already.
+
+        Who removes looks for entries first, and then at the pins; so nobody need wait at the gate.
+        Raises as `use` does.
+        """
+        file = self._file()
+        is_new = name not in file.used
+        file.write("use", name, is_announced=True)
+        return is_new
+
+    def take_back(self, name: str) -> None:
+        """Undoes an `announce` of what did not come. Raises as `use` does."""
+        self._file().write("drop", name, is_announced=True)
+
     def pin(self, name: str) -> None:
         """Holds the entry until as many `unpin`. Raises as `use` does."""
         self._file().write("pin", name)
@@ -67,10 +84,14 @@ class Pins:
         """Undoes one `pin`. Raises as `use` does."""
         self._file().write("unpin", name)
 
-    def ours(self) -> tuple[set[str], set[str]]:
-        """What this process has handed out, and what it holds."""
+    def has_used(self, name: str) -> bool:
+        """Whether this process has handed it out."""
+        return (file := self._files.get(os.getpid())) is not None and name in file.used
+
+    def pinned(self) -> set[str]:
+        """What blocks of this process hold."""
         file = self._files.get(os.getpid())
-        return (set(), set()) if file is None else (set(file.used), set(file.pinned))
+        return set() if file is None else set(file.pinned)
 
     def forget(self, name: str) -> None:
         """The entry is gone."""
@@ -178,12 +199,15 @@ class _PinFile:
             os.close(fd)
         return False
 
-    def write(self, what: str, name: str) -> None:
+    def write(self, what: str, name: str, *, is_announced: bool = False) -> None:
         with self._lock:
             if os.fstat(self._fd).st_nlink == 0:
                 self._begin_again()
-            with self._gate_open():
+            if is_announced and self._size <= _REWRITTEN_AT_BYTES:
                 self._note(what, name)
+            else:
+                with self._gate_open():
+                    self._note(what, name)
 
     def _begin_again(self) -> None:
         """Somebody has removed the whole cache, and others look at the files of a new one."""
@@ -195,10 +219,13 @@ class _PinFile:
     def _note(self, what: str, name: str) -> None:
         if self._size > _REWRITTEN_AT_BYTES:
             self._rewrite()
-        self._append(f"{what} {name} {time.time():.0f}\n")
+        now = time.time()
+        self._append(f"{what} {name} {now:.0f}\n")
         match what:
             case "use":
-                self.used[name] = time.time()
+                self.used[name] = now
+            case "drop":
+                self.used.pop(name, None)
             case "pin":
                 self.pinned[name] += 1
             case _:
@@ -252,18 +279,20 @@ def _held(path: Path) -> set[str]:
             text = file.read(_MAX_READ_BYTES).decode(errors="replace")
     except OSError:
         return set()
-    latest: dict[str, str] = {}
-    recent: set[str] = set()
+    used: dict[str, int] = {}  # in the order of the last time
     pinned: Counter[str] = Counter()
     now = time.time()
     for line in text.splitlines():
         match line.split(" "):
             case ["use", name, at] if at.isdecimal():
-                latest[name.partition("/")[0]] = name
-                if now - int(at) < _DAY_S:
-                    recent.add(name)
+                used.pop(name, None)
+                used[name] = int(at)
+            case ["drop", name, _]:
+                used.pop(name, None)
             case ["pin", name, _]:
                 pinned[name] += 1
             case ["unpin", name, _]:
                 pinned[name] = max(0, pinned[name] - 1)  # a fork's parent may have set it
+    latest = {name.partition("/")[0]: name for name in used}
+    recent = {name for name, at in used.items() if now - at < _DAY_S}
     return recent | set(latest.values()) | {name for name, n in pinned.items() if n > 0}

@@ -12,10 +12,11 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from datacachalog.domain.checksum import Checksum
-from datacachalog.domain.objects import ObjectInfo
+from datacachalog.domain.objects import CacheEntry, ObjectInfo
 from datacachalog.domain.uri import Uri
 
 FORMAT = 1
@@ -28,6 +29,7 @@ DAMAGED = ".damaged"
 NOTHING_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO}
 """What the system says where there is no file, but a link, a folder or a pipe perhaps."""
 _MAX_BYTES = 64 << 10
+_WRITTEN = json.JSONEncoder(separators=(",\n ", ": "))  # `indent` would leave its fast way
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
@@ -50,6 +52,19 @@ class Record:
     is_settled: bool = False
     """Whether the file's bytes are on the disk, so that they outlive a power cut."""
 
+    def as_entry(self, revision_id: str, folder: str, checked_at: datetime) -> CacheEntry:
+        """The entry of that revision, whose file and record are in `folder`."""
+        return CacheEntry(
+            identity=self.identity,
+            revision_id=revision_id,
+            path=Path(f"{folder}/{self.file_name}"),
+            info=self.info,
+            digest=self.digest,
+            mtime_ns=self.mtime_ns,
+            checked_at=checked_at,
+            checksum=self.checksum,
+        )
+
     def to_json(self) -> str:
         """The record as text, one key a line, for people who look."""
         return self._keys_as_json() + (SETTLED.decode() if self.is_settled else "")
@@ -58,7 +73,7 @@ class Record:
         info = self.info
         uri = info.uri.without_secrets()
         modified = None if info.last_modified is None else info.last_modified.isoformat()
-        return json.dumps(
+        return _WRITTEN.encode(
             {
                 "format": FORMAT,
                 "identity": self.identity,
@@ -73,8 +88,7 @@ class Record:
                 "checked_at": self.checked_at.isoformat(),
                 "checksum": None if self.checksum is None else str(self.checksum),
                 **({} if self.boot is None else {"boot": self.boot}),
-            },
-            separators=(",\n ", ": "),  # `indent` would leave json's fast encoder
+            }
         )
 
 

@@ -29,18 +29,17 @@ from datacachalog.domain.errors import (
     LocalFileError,
     RemoteChangedError,
 )
-from datacachalog.domain.keys import revision_id, revision_id_by_bytes
-from datacachalog.domain.objects import CacheEntry
+from datacachalog.domain.keys import revision_id, revision_id_by_bytes, safe_name
 from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
+    from datacachalog.adapters.cache.directory import DirectoryCache
     from datacachalog.adapters.cache.entries import EntryFolders
     from datacachalog.adapters.cache.partials import Partials
     from datacachalog.domain.checksum import Checksum
-    from datacachalog.domain.objects import ObjectInfo
+    from datacachalog.domain.objects import CacheEntry, ObjectInfo
 
 # The last two: by a file; not at all, because somebody has just cleared the cache.
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
@@ -73,9 +72,9 @@ class DirectoryStaging:
         entries: EntryFolders,
         partials: Partials,
         place: Place,
-        point: Callable[[CacheEntry], None],
+        cache: DirectoryCache,
     ) -> None:
-        self._entries, self._place, self._point = entries, place, point
+        self._entries, self._place, self._cache = entries, place, cache
         self._partials, self._folder = partials, partials.new(place.key)
         self._digest: str | None = None
         self._is_published = False
@@ -107,7 +106,9 @@ class DirectoryStaging:
         if os.path.lexists(self._folder):
             remove_tree(self._folder)
 
-    def copy_from(self, path: Path) -> None:
+    def copy_from(self, path: Path, file_name: str | None = None) -> None:
+        if file_name is not None:
+            self.path = self.path.with_name(safe_name(file_name))
         try:
             _, self._digest = copy_whole(path, self.path, SILENT)
         except OSError as error:
@@ -126,12 +127,13 @@ class DirectoryStaging:
             entry = self._rename(record, checked_at)
             self._entries.settling.sync_way(self._place.folder)
             if current:
-                self._point(entry)
+                self._cache.point(entry)
         return entry
 
     def _seal(self, info: ObjectInfo, checked_at: datetime, checksum: Checksum | None) -> Record:
         """Checks the file against `info`, makes it read-only, and writes the record beside it."""
-        status = os.stat(self.path)  # noqa: PTH116 - see `Place`
+        file = str(self.path)
+        status = os.stat(file)  # noqa: PTH116 - see `Place`
         if status.st_size != info.size_bytes:
             detail = f"{status.st_size} bytes came, {info.size_bytes} were announced"
             raise IntegrityError(str(info.uri), detail)
@@ -141,12 +143,13 @@ class DirectoryStaging:
         if checksum is not None:
             refuse_other_bytes(self.path, digest, info, checksum)
         mode = status.st_mode & 0o444 | (0o440 if self._entries.shared else 0)
-        os.chmod(self.path, mode)  # noqa: PTH101 - see `Place`
-        sealed = replace(info, digest=digest)
+        os.chmod(file, mode)  # noqa: PTH101 - see `Place`
+        sealed = info if info.digest else replace(info, digest=digest)
         place, settling = self._place, self._entries.settling
+        self._call(safe_name(info.file_name) if info.file_name else place.file_name)
         record = Record(
             place.identity,
-            place.file_name,
+            self.path.name,
             sealed,
             digest,
             status.st_mtime_ns,
@@ -159,30 +162,26 @@ class DirectoryStaging:
         settling.sync(str(self.path), f"{self._folder}/{RECORD}", self._folder)
         return record
 
+    def _call(self, file_name: str) -> None:
+        if file_name != self.path.name:
+            self.path = self.path.rename(self.path.with_name(file_name))
+
     def _rename(self, record: Record, checked_at: datetime) -> CacheEntry:
         place, described = self._place, (self._place.identity, record.info, record.digest)
         revision = revision_id(*described)
         for _ in range(_ATTEMPTS):
             target = f"{place.folder}/{revision}"
-            if self._is_moved_to(target):
-                return CacheEntry(
-                    identity=place.identity,
-                    revision_id=revision,
-                    path=Path(f"{target}/{record.file_name}"),
-                    info=record.info,
-                    digest=record.digest,
-                    mtime_ns=record.mtime_ns,
-                    checked_at=checked_at,
-                    checksum=record.checksum,
-                )
+            entry = record.as_entry(revision, target, checked_at)
+            if self._is_moved(entry, target):
+                return entry
             with known(Path(target)) as seen:
                 # An OSError is not caught: no good entry, whose path somebody has, must go for it.
-                entry = self._entries.examine(place.key, revision, checked_at)
-                if entry is None or not is_whole(entry):
+                other = self._entries.examine(place.key, revision, checked_at)
+                if other is None or not is_whole(other):
                     self._entries.discard(Path(target), seen)  # damaged since it was published
-                elif entry.digest == record.digest:
-                    self._sync(entry)
-                    return entry  # another process was first
+                elif other.digest == record.digest:
+                    self._sync(other)
+                    return other  # another process was first
                 else:  # the store tells the same of other bytes; nobody's path may change for that
                     revision = revision_id_by_bytes(*described)
         raise CacheError(target, "another process keeps damaging it")
@@ -194,17 +193,22 @@ class DirectoryStaging:
             settling.sync(str(entry.path), f"{folder}/{RECORD}", folder)
             settling.settle(entry)
 
-    def _is_moved_to(self, target: str) -> bool:
+    def _is_moved(self, entry: CacheEntry, target: str) -> bool:
         """Makes this folder the one of a revision, unless there is one."""
+        is_new = self._cache.holds.announce(entry)
         try:
             self._make_way()
             os.rename(self._folder, target)  # noqa: PTH104 - a string, see `Place`
+            self._is_published = True
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
-            return False
-        self._is_published = True
-        return True
+        finally:
+            if not self._is_published:
+                # Where there is one, it is handed out in our stead, and held by then.
+                is_nowhere = not os.path.lexists(target)
+                self._cache.holds.take_back(entry, is_noted=is_new and is_nowhere)
+        return self._is_published
 
     def _make_way(self) -> None:
         """Makes the folder of the source, which most that come have not yet."""

@@ -71,8 +71,8 @@ class FilesystemStorage:
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
         _no_versions(uri, version)
-        with _reading(uri):
-            return _info(uri, os.stat(uri.path))  # noqa: PTH116 - as elsewhere: half the cost
+        with reading(uri):
+            return info_of(uri, os.stat(uri.path))  # noqa: PTH116 - as elsewhere: half the cost
 
     def download(
         self,
@@ -102,14 +102,14 @@ class FilesystemStorage:
         self, uri: Uri, dest: Path, version: str | None, progress: TransferProgress
     ) -> ObjectInfo:
         _no_versions(uri, version)
-        with _reading(uri):
+        with reading(uri):
             found = os.stat(uri.path)  # noqa: PTH116 - as above
-            _info(uri, found)  # or it is no file
+            info_of(uri, found)  # or it is no file
             _let_the_tick_pass(found)
             status, digest = copy_whole(Path(uri.path), dest, progress)
             if status.st_nlink == 0:  # replaced as it was opened: it has another ctime by that
                 raise SourceChangedError(errno.EBUSY, "it was replaced")
-        return _info(uri, status, digest)
+        return info_of(uri, status, digest)
 
     def upload(
         self,
@@ -129,14 +129,14 @@ class FilesystemStorage:
             with cache_errors(path):
                 _, digest = copy_whole(path, fresh, progress, writing=lambda _: _writing(uri))
             with _writing(uri):
-                return _info(uri, _replace(fresh, uri, expect), digest)
+                return info_of(uri, _replace(fresh, uri, expect), digest)
         finally:
             with contextlib.suppress(OSError):  # whether it was pushed is what matters
                 fresh.unlink()
 
     def walk(self, prefix: Uri) -> Iterator[ObjectInfo]:
         folder, _, start = prefix.path.rpartition("/")
-        with _reading(prefix):
+        with reading(prefix):
             yield from _walk(folder or "/", start)
 
     def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
@@ -144,14 +144,19 @@ class FilesystemStorage:
 
     def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
         _no_versions(uri, version)
-        with _reading(uri):
-            _info(uri, os.stat(uri.path))  # noqa: PTH116 - as above; a pipe would have us wait
+        with reading(uri):
+            info_of(uri, os.stat(uri.path))  # noqa: PTH116 - as above; a pipe would have us wait
             with Path(uri.path).open("rb") as file:
                 file.seek(start)
                 return file.read(max(0, end - start))
 
 
-def _info(uri: Uri, status: os.stat_result, digest: str | None = None) -> ObjectInfo:
+def info_of(uri: Uri, status: os.stat_result, digest: str | None = None) -> ObjectInfo:
+    """What a file's status says of an object.
+
+    Raises:
+        NotAnObjectError: it is no regular file.
+    """
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
         raise NotAnObjectError(str(uri), what)
@@ -188,7 +193,7 @@ def _replace(fresh: Path, uri: Uri, expect: Expected) -> os.stat_result:
     folder_fd = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder_fd, fcntl.LOCK_EX)
-        found = _info(uri, target.stat()) if target.exists() else None
+        found = info_of(uri, target.stat()) if target.exists() else None
         _check(uri, expect, found)
         if found is not None:
             fresh.chmod(stat.S_IMODE(target.stat().st_mode))
@@ -233,7 +238,7 @@ def _walk(folder: str, start: str) -> Iterator[ObjectInfo]:
             yield from _walk(entry.path, "")
         elif name.startswith(start) and not _is_part(name) and entry.is_file():
             with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
-                yield _info(Uri.of_path(entry.path), entry.stat())
+                yield info_of(Uri.of_path(entry.path), entry.stat())
 
 
 def _is_part(name: str) -> bool:
@@ -241,7 +246,7 @@ def _is_part(name: str) -> bool:
 
 
 @contextmanager
-def _reading(uri: Uri) -> Iterator[None]:
+def reading(uri: Uri) -> Iterator[None]:
     """Turns the operating system's errors into the storage port's."""
     try:
         yield
@@ -258,7 +263,7 @@ def _reading(uri: Uri) -> Iterator[None]:
         raise StorageUnavailableError(where, detail) from error
 
 
-_writing = _reading
+_writing = reading
 
 
 def build(_: StorageSettings) -> FilesystemStorage:

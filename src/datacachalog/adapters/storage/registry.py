@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, cast
 
 from datacachalog.adapters.storage.router import RouterStorage
 from datacachalog.domain.errors import UnsupportedSchemeError
+from datacachalog.domain.uri import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from datacachalog.domain.storage_options import StorageOptions
     from datacachalog.domain.uri import Uri
-    from datacachalog.ports import StoragePort
+    from datacachalog.ports import DatlakeApiPort, StoragePort
 
 ENTRY_POINTS = "datacachalog.storage"
 _BUILT_IN = {
     "file": ("datacachalog.adapters.storage.filesystem", "build"),
     "s3": ("datacachalog.adapters.storage.s3", "build"),
+    TABLES: ("datacachalog.adapters.storage.datlake", "build"),
 }
 
 
@@ -39,6 +41,8 @@ class StorageSettings:
     options: Mapping[str, StorageOptions] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds credentials
     verdicts: Path | None = None
+    registry: Callable[[], DatlakeApiPort] | None = None
+    """Makes what tables are asked of, when the first one is; without it, there are no tables."""
 
 
 def storage_of(settings: StorageSettings) -> StoragePort:

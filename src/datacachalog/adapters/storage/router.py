@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from datacachalog.domain.objects import ANY
-from datacachalog.ports import SILENT
+from datacachalog.domain.versions import version_at
+from datacachalog.ports import SILENT, HistoryPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from datacachalog.domain.objects import Expected, NotModified, ObjectInfo, Revision
@@ -65,6 +67,12 @@ class RouterStorage:
 
     def versions(self, uri: Uri) -> Iterator[ObjectInfo]:
         return self._of(uri).versions(uri)
+
+    def version_at(self, uri: Uri, as_of: datetime) -> ObjectInfo:
+        adapter = self._of(uri)
+        if isinstance(adapter, HistoryPort):
+            return adapter.version_at(uri, as_of)
+        return version_at(uri, adapter.versions(uri), as_of)
 
     def read(self, uri: Uri, start: int, end: int, *, version: str | None = None) -> bytes:
         return self._of(uri).read(uri, start, end, version=version)

@@ -18,7 +18,7 @@ from datacachalog.adapters.journal import discard
 from datacachalog.adapters.storage.aws import connection
 from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
 from datacachalog.adapters.storage.retrying import RetryingStorage, retried
-from datacachalog.adapters.storage.s3_answers import normal_validators
+from datacachalog.adapters.storage.s3_answers import normal_validators, refuse_another_range
 from datacachalog.adapters.storage.transfer import AnswerError, ObjectChangedError, transfer
 from datacachalog.adapters.storage.verdicts import Verdicts
 from datacachalog.domain.errors import (
@@ -160,6 +160,28 @@ class S3Storage:
         bucket = self._bucket_with(uri)
         with bucket.folders_told(uri):
             return bucket.objects.read(uri, start, end, version)
+
+    def read_revision(
+        self, uri: Uri, start: int, end: int, of: Revision, *, version: str | None = None
+    ) -> bytes:
+        """Bytes of one revision: of the current object, or of one version, while it is that.
+
+        Raises:
+            RemoteChangedError: the object is another one now.
+        """
+        bucket = self._bucket_with(uri)
+        if not of.is_strong:  # no condition can be put on that
+            return bucket.objects.read(uri, start, end, version)
+        with bucket.folders_told(uri):
+            try:
+                part = bucket.objects.source(uri, version).part(start, end, of)
+                data = bytes(part.body())
+            except ObjectChangedError as error:
+                raise RemoteChangedError(str(uri)) from error
+        if (part.info.etag, part.info.size_bytes) != (of.etag, of.size_bytes):
+            raise RemoteChangedError(str(uri))  # the server heeds no If-Match
+        refuse_another_range(uri, (start, end), of.size_bytes, (part.start, part.end), len(data))
+        return data
 
 
 class _Bucket:

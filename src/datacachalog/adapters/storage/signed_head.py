@@ -7,6 +7,7 @@ API Reference, "Authenticating Requests: Using the Authorization Header"). Loade
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - connecting would import it in a thread, where a fork may come
 import functools
 import hashlib
 import hmac

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from datacachalog.ports import TransferProgress
 
 _SETTLE_S = 1.0
+# So that what is hashed twice comes from memory once: 512 MiB take 5 % less time.
+_HASHED_BYTES = 256 << 10
 
 
 class Sink:
@@ -139,11 +141,14 @@ class Sink:
 
     def digest(self, data: Buffer) -> None:
         """Takes the next stored bytes, in order, into the digest and the journal."""
-        self._hasher.update(data)
-        if self._comparison is not None:
-            with cache_errors(self._dest):
-                self._comparison.take(data, self._dest, self.offset)
-        size = memoryview(data).nbytes
+        view = memoryview(data).cast("B")
+        size = view.nbytes
+        with cache_errors(self._dest):
+            for start in range(0, size, _HASHED_BYTES):
+                block = view[start : start + _HASHED_BYTES]
+                self._hasher.update(block)
+                if self._comparison is not None:
+                    self._comparison.take(block, self._dest, self.offset + start)
         self.offset += size
         if self._journal is not None:
             with cache_errors(self._dest):

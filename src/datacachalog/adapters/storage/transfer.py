@@ -11,11 +11,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from datacachalog.adapters.disk import cache_errors, turn_at_the_disk
+import blake3
+
+from datacachalog.adapters.disk import (
+    cache_errors,
+    closing,
+    create_new,
+    turn_at_the_disk,
+    write_at,
+)
 from datacachalog.adapters.journal import discard, reopened
 from datacachalog.adapters.storage.pace import Pace
 from datacachalog.adapters.storage.retrying import retried
@@ -150,20 +158,33 @@ def _begun(
         # halves of a part whose connection is lost in between.
         return _one_stream(source, dest, progress)
     progress.total(info.size_bytes)
-    pace = Pace(_THREADS, PART_BYTES)
-    body = _body(first, pace)
+    body, seconds = _timed(first)
     if (first.start, first.end) != (0, memoryview(body).nbytes):
         raise ObjectChangedError
     if first.end == info.size_bytes:
-        with turn_at_the_disk(), Sink(dest, progress) as sink:
-            sink.write(body)
-            return _sealed(sink, info)
+        return _at_once(body, dest, info, progress)
+    pace = Pace(_THREADS, PART_BYTES)
+    pace.came(first.end, seconds)
     with Sink(dest, progress) as sink:
         sink.reserve(info.size_bytes)
         sink.write(body)
         del body  # 4 MiB
         sink.begin_journal(info.revision)
         return _completed(source, sink, info, pace)
+
+
+def _at_once(body: Buffer, dest: Path, info: ObjectInfo, progress: TransferProgress) -> ObjectInfo:
+    """Writes an object that came in one part: there is nothing to go on with, and no other thread.
+
+    A `Sink` for each of 1,000 objects of 16 KiB took a tenth of their time.
+    """
+    digest = blake3.blake3(body).hexdigest()
+    with turn_at_the_disk(), cache_errors(dest):
+        fd = create_new(dest)
+        with closing(fd, nullcontext):
+            write_at(fd, body, 0)
+    progress.advance(info.size_bytes)
+    return replace(info, digest=digest)
 
 
 def _gone_on(
@@ -224,20 +245,20 @@ def _checked(
 ) -> tuple[Part, Buffer]:
     """A part of exactly these bytes, of exactly this revision."""
     part = source.part(*span, of)
-    body = _body(part, pace)
+    body, seconds = _timed(part)
+    pace.came(memoryview(body).nbytes, seconds)
     answer = (part.start, part.end, part.info.size_bytes, part.info.etag)
     if answer != (*span, of.size_bytes, of.etag) or memoryview(body).nbytes != span[1] - span[0]:
         raise ObjectChangedError
     return part, body
 
 
-def _body(part: Part, pace: Pace) -> Buffer:
-    begun = (
-        time.monotonic()
-    )  # not from the request on: how long a store thinks is no matter of size
+def _timed(part: Part) -> tuple[Buffer, float]:
+    """A part's bytes, and in how many seconds they came."""
+    # Not from the request on: how long a store thinks is no matter of size.
+    begun = time.monotonic()
     body = part.body()
-    pace.came(memoryview(body).nbytes, time.monotonic() - begun)
-    return body
+    return body, time.monotonic() - begun
 
 
 class _ParallelParts:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from datacachalog.cli.interrupts import interruptibly
-from datacachalog.cli.options import json_option
+from datacachalog.cli.options import Parsed, json_option
 from datacachalog.cli.output import Size
 from datacachalog.cli.session import Session
 from datacachalog.domain.freshness import parse_duration
@@ -16,7 +16,6 @@ from datacachalog.domain.sizes import parse_bytes
 from datacachalog.domain.words import size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import timedelta
 
     from datacachalog import Collected
@@ -24,30 +23,15 @@ if TYPE_CHECKING:
     from datacachalog.domain.objects import CacheEntry
 
 
-class _Parsed(click.ParamType[Any]):
-    """A value that a function of the domain reads."""
-
-    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
-        self.name, self._parse = name, parse
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> object:
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 @click.command("gc")
 @click.option(
     "--older-than",
-    type=_Parsed("AGE", parse_duration),
+    type=Parsed("AGE", parse_duration),
     help="Remove what was not used for so long, such as 30d, whether superseded or not.",
 )
 @click.option(
     "--max-size",
-    type=_Parsed("SIZE", parse_bytes),
+    type=Parsed("SIZE", parse_bytes),
     help="Remove also what was least recently used, until the rest takes at most this: 20GB.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")

@@ -21,6 +21,7 @@ DatacachalogError
 │   ├── StorageUnavailableError
 │   │   └── OfflineError
 │   ├── RemoteChangedError
+│   │   └── ObjectReplacedError
 │   ├── UnsupportedSchemeError
 │   └── UnsupportedOperationError
 ├── ConflictError                 whoever pushed at the same time
@@ -30,7 +31,25 @@ DatacachalogError
 │   │   └── UnsafeCacheError
 │   └── IntegrityError
 ├── ViewError                     whoever owns the folder that it names
+├── ReadingError                  whoever wrote the table, or asks for it
+│   └── UnreadableFormatError
+├── QueryError                    whoever wrote the query
+├── MissingExtraError             whoever installed this
 ├── RegistryError                 whoever runs the registry, or asks it
+│   └── ApiError
+│       ├── ConfigurationError
+│       ├── AuthError
+│       │   └── ForbiddenError
+│       ├── NotFoundError
+│       ├── ApiConflictError
+│       ├── ValidationError
+│       ├── TransientError
+│       │   ├── TransientNetworkError
+│       │   │   └── ApiOfflineError
+│       │   └── RateLimitedError
+│       ├── ServerError
+│       ├── JobFailedError
+│       └── RunStateError
 └── FetchAllError                 several of the above at once
 
 Each class has a stable `code` (on the command line's JSON and in the docs), a message of one
@@ -38,6 +57,22 @@ sentence that names the thing, and a `hint` that says what to do next. Arguments
 so that every error pickles. No message ever holds a credential.
 """
 
+from datacachalog.domain.errors.api import (
+    ApiConflictError,
+    ApiError,
+    ApiOfflineError,
+    AuthError,
+    ConfigurationError,
+    ForbiddenError,
+    JobFailedError,
+    NotFoundError,
+    RateLimitedError,
+    RunStateError,
+    ServerError,
+    TransientError,
+    TransientNetworkError,
+    ValidationError,
+)
 from datacachalog.domain.errors.base import DatacachalogError, FetchAllError
 from datacachalog.domain.errors.cache import (
     CacheError,
@@ -61,11 +96,18 @@ from datacachalog.domain.errors.catalog import (
     ReadOnlyDatasetError,
     SettingError,
 )
+from datacachalog.domain.errors.reading import (
+    MissingExtraError,
+    QueryError,
+    ReadingError,
+    UnreadableFormatError,
+)
 from datacachalog.domain.errors.registry import RegistryError
 from datacachalog.domain.errors.storage import (
     ConflictError,
     NotAnObjectError,
     ObjectNotFoundError,
+    ObjectReplacedError,
     OfflineError,
     RemoteChangedError,
     StorageAccessError,
@@ -77,36 +119,55 @@ from datacachalog.domain.errors.storage import (
 )
 
 __all__ = [
+    "ApiConflictError",
+    "ApiError",
+    "ApiOfflineError",
+    "AuthError",
     "CacheError",
     "CacheFullError",
     "CachePermissionError",
     "CatalogError",
     "CatalogInvalidError",
     "CatalogNotFoundError",
+    "ConfigurationError",
     "ConflictError",
     "DatacachalogError",
     "DatasetNameError",
     "DatasetNotFoundError",
     "FetchAllError",
+    "ForbiddenError",
     "IntegrityError",
     "InvalidUriError",
+    "JobFailedError",
     "LocalFileError",
     "LockMismatchError",
     "LockfileError",
     "LockfileNotFoundError",
+    "MissingExtraError",
     "NotAnObjectError",
+    "NotFoundError",
     "ObjectNotFoundError",
+    "ObjectReplacedError",
     "OfflineError",
+    "QueryError",
+    "RateLimitedError",
     "ReadOnlyDatasetError",
+    "ReadingError",
     "RegistryError",
     "RemoteChangedError",
+    "RunStateError",
+    "ServerError",
     "SettingError",
     "StorageAccessError",
     "StorageError",
     "StorageUnavailableError",
+    "TransientError",
+    "TransientNetworkError",
+    "UnreadableFormatError",
     "UnsafeCacheError",
     "UnsupportedOperationError",
     "UnsupportedSchemeError",
+    "ValidationError",
     "VersionNotFoundError",
     "ViewError",
 ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class DatacachalogError(Exception):
     """Anything that datacachalog refuses or could not do."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
     _hint: ClassVar[str | None] = None
 
     def __init__(self, *args: object) -> None:

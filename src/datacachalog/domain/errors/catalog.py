@@ -113,7 +113,6 @@ class SettingError(CatalogError):
     """A variable of the environment, or of a vendor's file, is not what it has to be."""
 
     code = "setting"
-    _hint = "'catalog doctor' shows the settings that are in force"
 
     def __init__(self, name: str, problem: str) -> None:
         self.name, self.problem = name, problem
@@ -122,9 +121,16 @@ class SettingError(CatalogError):
     def __str__(self) -> str:
         return f"{self.name} {self.problem}"
 
+    @property
+    def hint(self) -> str:
+        is_of_server = self.name.startswith("DATLAKE_SERVER_")
+        if (self.name.startswith("DATLAKE_") and not is_of_server) or "config.ini" in self.name:
+            return "a variable comes before the file, which 'datlake config set' and 'unset' change"
+        return "'catalog doctor' shows the settings that are in force"
+
 
 class LocalFileError(CatalogError):
-    """A file that was to be pushed cannot be read as one."""
+    """A file that was to be pushed or uploaded cannot be read as one."""
 
     code = "local-file"
     _hint = "name one file that can be read; a relative path starts at the current folder"
@@ -134,7 +140,7 @@ class LocalFileError(CatalogError):
         super().__init__(path, problem)
 
     def __str__(self) -> str:
-        return f"cannot push {self.path!r}: {self.problem}"
+        return f"cannot read {self.path!r}: {self.problem}"
 
 
 class LockfileError(CatalogError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from datacachalog.domain.errors.base import DatacachalogError
 
 
@@ -13,5 +11,5 @@ class RegistryError(DatacachalogError):
     `status` is what HTTP calls the reason, as in RFC 9110; 500 where it has no better word.
     """
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code = "registry"

@@ -65,6 +65,8 @@ class StorageAccessError(StorageError):
 
     @property
     def hint(self) -> str:
+        if self.uri.startswith("datlake://"):
+            return "the key is DATLAKE_API_KEY's; ask who runs the registry what it may do"
         if "://" not in self.uri:
             return "look at the permissions of the file, and of the folders above it"
         return "'catalog doctor' shows which credentials are used; 'anonymous: true' uses none"
@@ -87,7 +89,7 @@ class OfflineError(StorageUnavailableError):
     """The store was not asked, because nothing may be asked now, and the cache has no answer."""
 
     code = "offline"
-    _hint = "leave out offline=True, --offline and DATACACHALOG_OFFLINE to ask"
+    _hint = "leave out offline=True, --offline, DATACACHALOG_OFFLINE or DATLAKE_OFFLINE to ask"
 
     def __str__(self) -> str:
         return f"{self.uri!r} may not be asked while offline"
@@ -103,6 +105,16 @@ class RemoteChangedError(StorageError):
         return f"{self.uri!r} changed while it was read" + (
             f" ({self.detail})" if self.detail else ""
         )
+
+
+class ObjectReplacedError(RemoteChangedError):
+    """The object of a snapshot, which never changes, is not the one that was registered."""
+
+    code = "object-replaced"
+    _hint = "bring the object back, or register what is there now: a snapshot never changes"
+
+    def __str__(self) -> str:
+        return f"{self.uri!r} is not what was registered: {self.detail}"
 
 
 class UnsupportedSchemeError(StorageError):

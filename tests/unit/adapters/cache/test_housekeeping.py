@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import resource
@@ -18,8 +19,10 @@ import pytest
 from datacachalog.adapters.cache import pins as pins_module
 from datacachalog.adapters.cache.directory import DirectoryCache
 from datacachalog.adapters.cache.entries import EntryFolders
+from datacachalog.adapters.cache.housekeeping import Housekeeping
 from datacachalog.adapters.cache.owners import owned_name
 from datacachalog.domain.errors import CacheFullError, CachePermissionError
+from datacachalog.domain.objects import CacheEntry
 from datacachalog.domain.uri import Uri
 from datacachalog.testing.sources import NOON, SECOND, SOURCE, publish, source
 
@@ -130,11 +133,12 @@ class TestOtherProcesses:
 
     def test_a_file_of_a_process_that_ends_goes_with_it(self, root, cache):
         publish(cache, b"bytes")
+        (ours,) = pin_files(root)
         code = HOLDER.replace("time.sleep(60)", "pass")
 
         subprocess.run([sys.executable, "-c", code, str(root)], check=True, capture_output=True)
 
-        assert [] == pin_files(root)
+        assert [ours] == pin_files(root)
 
     def test_a_fork_has_pins_of_its_own(self, root, cache):
         entry = publish(cache, b"bytes")
@@ -165,6 +169,8 @@ class TestOtherProcesses:
         try:
             for number in range(200):
                 entry = publish(keeper, b"%d" % number)
+                if locks_work and not entry.path.exists():
+                    broken.append(number)
                 with keeper.pin(entry) as is_here:
                     if is_here and locks_work and not entry.path.exists():
                         broken.append(number)
@@ -221,8 +227,8 @@ class TestPins:
 
     def test_a_file_does_not_grow_for_ever(self, cache, root, monkeypatch):
         monkeypatch.setattr(pins_module, "_REWRITTEN_AT_BYTES", 1000)
-        entry, held = publish(cache, b"bytes"), publish(cache, b"held", into=OTHER)
-        cache.hold(entry)
+        another = DirectoryCache(root)
+        entry, held = publish(cache, b"bytes"), publish(another, b"held", into=OTHER)
 
         with cache.pin(held):
             for _ in range(100):
@@ -230,9 +236,9 @@ class TestPins:
                     pass
 
             assert 2000 > sum(file.stat().st_size for file in pin_files(root))
-            assert 1 == len(pin_files(root))
-            assert () == DirectoryCache(root).remove([entry, held])
-        assert (held,) == DirectoryCache(root).remove([entry, held])
+            assert 2 == len(pin_files(root))
+            assert () == another.remove([entry, held])
+        assert (held,) == another.remove([entry, held])
 
     def test_nonsense_in_a_file_pins_nothing(self, cache, root, holder):
         entry, process = holder
@@ -272,7 +278,8 @@ class TestPins:
 
 
 def test_what_a_full_disk_kept_from_being_held_is_held_as_soon_as_it_can_be(cache, root):
-    entry, another = publish(cache, b"bytes"), DirectoryCache(root)
+    another = DirectoryCache(root)
+    entry = publish(another, b"bytes")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))
     try:
@@ -284,6 +291,22 @@ def test_what_a_full_disk_kept_from_being_held_is_held_as_soon_as_it_can_be(cach
     assert cache.hold(entry)
 
     assert [True] == [usage.is_pinned for usage in another.usages()]
+
+
+def test_what_comes_is_held_as_soon_as_it_can_be_where_its_announcement_was_torn(
+    cache, root, monkeypatch
+):
+    def full(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pins_module._PinFile, "_append", full)
+        entry = publish(cache, b"bytes")
+    assert [False] == [usage.is_pinned for usage in DirectoryCache(root).usages()]
+
+    assert cache.hold(entry)
+
+    assert [True] == [usage.is_pinned for usage in DirectoryCache(root).usages()]
 
 
 def test_a_pin_counts_after_one_that_a_full_disk_has_torn(cache, root):
@@ -531,15 +554,103 @@ class TestAfterTheWholeCacheWasRemoved:
 
     @pytest.mark.usefixtures("removed")
     def test_it_can_be_swept(self, cache, root):
-        entry = publish(cache, b"bytes")
+        another = DirectoryCache(root)
+        entry = publish(another, b"bytes")
         left = subprocess.run(
             [sys.executable, "-c", f"{HOLDER.partition('print')[0]}os._exit(1)", str(root)],
             check=False,
         )
         assert 1 == left.returncode
-        assert 1 == sum(1 for path in (root / "v1" / "pins").iterdir() if path.name != ".gate")
+        assert 2 == len(pin_files(root))
 
         cache.sweep()
 
-        assert [".gate"] == [path.name for path in (root / "v1" / "pins").iterdir()]
-        assert {entry.path: False} == self.others(root)
+        assert 1 == len(pin_files(root))
+        assert {entry.path: True} == self.others(root)
+        another.remove([entry])
+        assert {} == self.others(root)
+
+
+class TestAnnouncing:
+    """What is about to be published is held before anybody can find it."""
+
+    def test_what_never_came_is_not_the_latest(self, cache, root, monkeypatch):
+        entry, other = publish(cache, b"old"), DirectoryCache(root)
+        assert cache.hold(entry)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "rename", _full)
+            with pytest.raises(CacheFullError):
+                publish(cache, b"new", at=NOON + SECOND)
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 25 * 3600)
+
+        assert () == other.remove([entry])
+
+    def test_what_others_were_first_with_is_held_too(self, cache, root):
+        other = DirectoryCache(root)
+        entry = publish(other, b"bytes")
+
+        assert entry == publish(cache, b"bytes")
+
+        assert () == other.remove([entry])
+        assert b"bytes" == entry.path.read_bytes()
+
+    def test_what_goes_at_once_is_not_handed_out(self, cache, monkeypatch):
+        rename, removed = os.rename, list[tuple[CacheEntry, ...]]()
+
+        def then_removed(source, target):
+            rename(source, target)
+            if "/objects/" not in str(target):
+                return
+            monkeypatch.undo()
+            removed.append(cache.remove(list(cache.entries())))  # another thread, just now
+
+        monkeypatch.setattr(os, "rename", then_removed)
+
+        entry = publish(cache, b"bytes", current=False)
+
+        assert [1] == list(map(len, removed))
+        assert not cache.hold(entry)
+
+    def test_a_file_is_not_rewritten_while_somebody_removes(self, cache, root, monkeypatch):
+        """It would be taken for a dead process's, whose pins are nobody's."""
+        remover, entry = DirectoryCache(root), publish(cache, b"bytes")
+        missing, threads = list[bool](), list[threading.Thread]()
+        listed, take = pins_module.Pins._others, Housekeeping._take
+
+        def others(pins):
+            found = listed(pins)
+            if pins is remover._pins and not threads:
+                thread = threading.Thread(target=lambda: publish(cache, b"other", into=OTHER))
+                threads.append(thread)
+                thread.start()
+                thread.join(0.05)  # less than anybody waits at the gate
+            return found
+
+        def taken(housekeeping, one):
+            gone = take(housekeeping, one)
+            missing.append(not entry.path.exists())
+            return gone
+
+        with cache.pin(entry):
+            cache._pins._file()._size = 2 * pins_module._REWRITTEN_AT_BYTES
+            monkeypatch.setattr(pins_module.Pins, "_others", others)
+            monkeypatch.setattr(Housekeeping, "_take", taken)
+            remover.remove([entry])
+            threads[0].join()
+        assert True not in missing
+
+    def test_what_comes_while_usages_are_told_is_ours(self, cache):
+        sources = sorted((SOURCE, OTHER), key=lambda one: cache.place(*one).key)
+        for one in sources:
+            publish(cache, b"bytes", into=one)
+        telling = cache.usages()
+        next(telling)
+        late = publish(cache, b"a version", into=sources[1], current=False)
+        assert cache.hold(late)
+
+        assert late in {usage.entry for usage in telling if usage.is_ours}
+
+
+def _full(source, target):
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -38,6 +38,15 @@ def test_a_closed_cache_leaves_nothing_behind():
     assert None is cache.current(*SOURCE)
 
 
+def test_what_another_cache_has_is_not_removed():
+    with MemoryCache() as cache, MemoryCache() as another:
+        entry = publish(cache, b"1")
+
+        assert () == another.remove([entry])
+
+        assert entry.path.exists()
+
+
 def test_the_end_of_the_block_closes_the_cache():
     with MemoryCache() as cache:
         publish(cache, b"1")

@@ -31,7 +31,9 @@ HOUR, DAY = 3600, 24 * 3600
 DEAD = subprocess.Popen([sys.executable, "-c", ""])
 DEAD.wait()
 DEAD_HERE = f"{_machine()}.{DEAD.pid}.0123456789ab"
+ALIVE_HERE = owned_name()
 ELSEWHERE = "another.1.2.3.0123456789ab"
+IDS = {DEAD_HERE: "dead-here", ALIVE_HERE: "alive-here"}.get  # the same in every process
 
 
 @pytest.fixture
@@ -90,6 +92,7 @@ def ended(cache, error):
         ("0123456789ab", DAY - 60),
         (ELSEWHERE, HOUR + 60),
     ],
+    ids=IDS,
 )
 def test_what_nobody_is_at_is_gone_on_with(cache, leave, owner, age_s):
     leave(owner, age_s=age_s)
@@ -99,7 +102,9 @@ def test_what_nobody_is_at_is_gone_on_with(cache, leave, owner, age_s):
 
 
 @pytest.mark.parametrize(
-    ("owner", "age_s"), [(owned_name(), 0), (owned_name(), HOUR + 60), (ELSEWHERE, HOUR - 60)]
+    ("owner", "age_s"),
+    [(ALIVE_HERE, 0), (ALIVE_HERE, HOUR + 60), (ELSEWHERE, HOUR - 60)],
+    ids=IDS,
 )
 def test_what_somebody_may_be_at_stays(cache, leave, owner, age_s):
     folder = leave(owner, age_s=age_s)
@@ -118,6 +123,7 @@ def test_what_somebody_may_be_at_stays(cache, leave, owner, age_s):
         ("0123456789ab", DAY + 60, True),
         (ELSEWHERE, 7 * DAY + 60, True),
     ],
+    ids=IDS,
 )
 def test_what_is_of_no_use_is_removed(cache, leave, owner, age_s, journal):
     leave(owner, age_s=age_s, journal=journal)
@@ -217,7 +223,7 @@ def test_a_fetch_looks_through_the_folder_once_a_second(cache, leave, monkeypatc
 
 
 def test_who_tidies_up_leaves_what_can_be_gone_on_with(cache, leave):
-    kept, alive = leave(DEAD_HERE), leave(owned_name())
+    kept, alive = leave(DEAD_HERE), leave(ALIVE_HERE)
     leave("0123456789ab", bytes(500), age_s=DAY + 60)
 
     assert 2 * 500 == cache.sweep(dry_run=True) == cache.sweep()
@@ -231,6 +237,18 @@ def test_all_that_is_unfinished_is_counted_and_cleared(cache, leave):
 
     assert (3, 2 * 1110) == cache.unfinished()
     assert 2 * 1010 == cache.clear()
+    assert [alive.name] == names_in(cache.partial)
+
+
+def test_what_was_interrupted_counts_and_goes_where_that_is_asked_for(cache, leave):
+    leave(DEAD_HERE, bytes(1000))
+    leave("0123456789ab", bytes(10), age_s=DAY + 60)
+    alive = leave(ALIVE_HERE, bytes(100))
+
+    assert 2 * 1010 == cache.size_bytes()
+    assert 2 * 10 == cache.sweep(dry_run=True)
+    assert 2 * 1010 == cache.sweep(unfinished=True, dry_run=True)
+    assert 2 * 1010 == cache.sweep(unfinished=True)
     assert [alive.name] == names_in(cache.partial)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
@@ -376,12 +377,23 @@ with DirectoryCache(Path(sys.argv[1])).staging(*SOURCE) as staging:
 
         assert [] == list(cache.partial.iterdir())
 
-    @pytest.mark.parametrize(
-        "name",
-        ["", "a", "a.b", "a.b.c", "...", *map(named, ["x", "", "-1", "0", "9" * 100, "\u0661"])],
-    )
-    def test_what_nobody_can_tell_is_left_alone(self, name):
+    @pytest.mark.parametrize("name", ["", "a", "a.b", "a.b.c", "..."])
+    def test_what_no_process_has_named_is_left_alone(self, name):
         assert not owner_is_gone(name)
+
+    @pytest.mark.parametrize("process", ["x", "", "-1", "0", "9" * 100, "\u0661"])
+    def test_what_no_process_can_have_staged_is_left_alone(self, process):
+        assert not owner_is_gone(named(process))
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system tells nobody")
+    def test_a_dead_process_is_gone_also_before_its_parent_hears_of_it(self):
+        process = subprocess.Popen([sys.executable, "-c", ""])
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it is a zombie from here on
+
+        is_gone = owner_is_gone(named(str(process.pid)))
+
+        assert 0 == process.wait()
+        assert is_gone
 
     def test_a_process_that_belongs_to_somebody_else_is_not_gone(self):
         program = """

@@ -52,7 +52,7 @@ def stage(cache):
     def stage(other=EntryFolders):
         entries = other(cache.objects, cache.trash)
         place = cache.place(*SOURCE)
-        staging = DirectoryStaging(entries, Partials(cache.partial), place, cache.point)
+        staging = DirectoryStaging(entries, Partials(cache.partial), place, cache)
         staging.path.parent.mkdir()
         staging.path.write_bytes(b"1")
         return opened.enter_context(staging)

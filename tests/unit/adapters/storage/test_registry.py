@@ -57,9 +57,8 @@ def test_an_unknown_scheme_is_told_with_those_that_are_known(scheme):
     with pytest.raises(UnsupportedSchemeError) as caught:
         adapter_for(Uri(scheme, "lake", "a"), StorageSettings())
 
-    assert f"no storage adapter for '{scheme}://lake/a' (built in: file://, s3://)" == str(
-        caught.value
-    )
+    built_in = "(built in: file://, s3://, datlake://)"
+    assert f"no storage adapter for '{scheme}://lake/a' {built_in}" == str(caught.value)
 
 
 def test_an_installed_package_serves_its_scheme(install):

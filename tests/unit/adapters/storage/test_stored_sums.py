@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 import zlib
 from datetime import UTC, datetime
@@ -34,6 +36,19 @@ SUMS = {
     "sha1": hashlib.sha1(CHECK, usedforsecurity=False).digest(),
     "sha256": hashlib.sha256(CHECK).digest(),
 }
+
+ASKING = """
+import sys
+from datacachalog.adapters.storage.aws import StaticKeys
+from datacachalog.adapters.storage.comparing import loaded
+
+asking = loaded("signed_head")
+before = set(sys.modules)
+for scheme in ("http", "https"):
+    asked = asking.Asked(f"{scheme}://localhost:1/lake", "a", None, '"a"')
+    asking.head(asked, "x", StaticKeys("a", "b", None))
+print("asked", *sorted(set(sys.modules) - before))
+"""
 
 
 def spelled(digest):
@@ -260,6 +275,13 @@ class TestAsking:
 
     def test_a_server_that_is_not_there_is_no_answer(self):
         assert None is head(Asked("http://127.0.0.1:1/lake", "a", None, '"a"'), "x", KEYS)
+
+    def test_asking_imports_nothing_for_a_fork_meanwhile_would_leave_its_child_waiting(self):
+        asked = subprocess.run(
+            [sys.executable, "-c", ASKING], capture_output=True, text=True, check=True, timeout=60
+        )
+
+        assert "asked" == asked.stdout.strip()
 
     def test_one_that_falls_silent_is_none_either(self, store, monkeypatch):
         monkeypatch.setattr(signed_head, "_TIMEOUT_S", 0.2)

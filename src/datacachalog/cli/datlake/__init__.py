@@ -1,0 +1,1 @@
+"""The commands of `datlake` that say who may do what, straight on the registry's database."""

@@ -1,0 +1,1 @@
+"""Tables for the libraries that people query with; each is imported when it is asked for."""

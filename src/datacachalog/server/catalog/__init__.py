@@ -1,0 +1,1 @@
+"""Tables, their snapshots and tags, and the locations of their objects."""

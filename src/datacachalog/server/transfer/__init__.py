@@ -1,0 +1,1 @@
+"""Uploads and reads of objects through the server."""
