@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections import deque
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from datacachalog.domain.errors import DatacachalogError
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 DEFAULT_WORKERS = 16
 
@@ -32,13 +36,7 @@ def for_each(
     unique = list(dict.fromkeys(names))
     if executor is not None:
         return _gather(work, unique, executor)
-    workers = max(1, min(max_workers or DEFAULT_WORKERS, len(unique)))
-    pool = _futures().ThreadPoolExecutor(workers, thread_name_prefix="datacachalog")
-    try:
-        return _gather(work, unique, pool)
-    finally:
-        # Everything is done here, unless a bug or Ctrl-C ended it: then nobody waits for the rest.
-        pool.shutdown(wait=False, cancel_futures=True)
+    return _Crew(work, unique).done(max(1, min(max_workers or DEFAULT_WORKERS, len(unique))))
 
 
 def works_elsewhere(executor: Executor | None) -> bool:
@@ -48,6 +46,52 @@ def works_elsewhere(executor: Executor | None) -> bool:
 
 def _futures() -> Any:
     return importlib.import_module("concurrent.futures")  # by name: it takes 5 ms, with `logging`
+
+
+class _Crew(Generic[T]):
+    """Threads that take one name after the other.
+
+    A `Future` for each of 1,000 small objects took a twentieth of their time.
+    """
+
+    def __init__(self, work: Callable[[str], T], names: list[str]) -> None:
+        self._work, self._names, self._left = work, names, deque(names)
+        self._results: dict[str, T] = {}
+        self._failures: dict[str, DatacachalogError] = {}
+        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def done(self, count: int) -> tuple[dict[str, T], dict[str, DatacachalogError]]:
+        """What `for_each` says, by `count` threads."""
+        try:
+            for number in range(count):
+                Thread(target=self._run, name=f"datacachalog_{number}").start()
+            for _ in range(count):
+                if (bug := self._ends.get()) is not None:
+                    raise bug
+        finally:
+            self._left.clear()  # after a bug or Ctrl-C: nobody begins another, or is waited for
+        return self._in_order(self._results), self._in_order(self._failures)
+
+    def _in_order(self, found: dict[str, V]) -> dict[str, V]:
+        return {name: found[name] for name in self._names if name in found}
+
+    def _run(self) -> None:
+        try:
+            for name in iter(self._next, None):
+                try:
+                    self._results[name] = self._work(name)
+                except DatacachalogError as error:
+                    self._failures[name] = error
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            self._ends.put(error)
+        else:
+            self._ends.put(None)
+
+    def _next(self) -> str | None:
+        try:
+            return self._left.popleft()
+        except IndexError:
+            return None
 
 
 def _gather(
