@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_NAME_BYTES = 200
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")  # Windows; shared disks meet it
+_PLAIN = re.compile(r"[\w.-]*", re.ASCII)  # nearly every name: no need to look at each character
 _UNSAFE = '<>:"/\\|?*'
 
 
@@ -76,7 +77,8 @@ def local_name(uri: Uri) -> str:
 
 def safe_name(name: str) -> str:
     """`name` as a file can be called on any disk."""
-    name = "".join("_" if _is_unsafe(c) else c for c in name)
+    if _PLAIN.fullmatch(name) is None:
+        name = "".join("_" if _is_unsafe(c) else c for c in name)
     if not name.strip(". ") or name.startswith(".") or _RESERVED.match(name):
         name = f"_{name}"
     return _shortened(name)

@@ -114,6 +114,9 @@ class StorageOptions:
         return self.has_http_endpoint if self.allow_http is None else self.allow_http
 
 
+_DEFAULTS = StorageOptions()
+
+
 def options_for(uri: Uri, table: Mapping[str, StorageOptions]) -> StorageOptions:
     """The options of the longest prefix in `table` that `uri` is under, else the defaults.
 
@@ -128,7 +131,7 @@ def options_for(uri: Uri, table: Mapping[str, StorageOptions]) -> StorageOptions
     address = f"{uri.scheme}://{uri.authority}/{uri.path}"
     matching = [prefix for prefix in table if _is_under(address, normal_prefix(prefix))]
     if not matching:
-        return StorageOptions()
+        return _DEFAULTS
     return table[max(matching, key=lambda prefix: len(normal_prefix(prefix)))]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import (
@@ -32,8 +31,6 @@ from datacachalog.domain.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from datacachalog.domain.errors import StorageError
     from datacachalog.domain.uri import Uri
 
@@ -68,20 +65,27 @@ class BeyondEndError(AnswerError):
     """416."""
 
 
-@contextmanager
-def translated(uri: Uri, version: str | None = None) -> Iterator[None]:
+class translated:  # noqa: N801 - it is called as a function, and a generator takes thrice as long
     """Turns obstore's errors into the storage port's, or into the few that callers here handle."""
-    try:
-        yield
-    except NotModifiedError as error:  # the usual answer, before what costs more
-        raise UnmodifiedError from error
-    except _OBSTORE_ERRORS as error:
-        raise _translation(uri, version, error) from _without_answer(error)
-    except BaseException as error:
-        if type(error).__module__ != "pyo3_runtime":
-            raise
-        # A panic of obstore, which no `except Exception` would see.
-        raise InvalidUriError(str(uri), "is nothing that can be asked for") from error
+
+    __slots__ = ("_uri", "_version")
+
+    def __init__(self, uri: Uri, version: str | None = None) -> None:
+        self._uri, self._version = uri, version
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, NotModifiedError):  # the usual answer, before what costs more
+            raise UnmodifiedError from error
+        if isinstance(error, _OBSTORE_ERRORS):
+            translation = _translation(self._uri, self._version, error)
+            raise translation from _without_answer(error)
+        if type(error).__module__ == "pyo3_runtime":
+            # A panic of obstore, which no `except Exception` would see.
+            raise InvalidUriError(str(self._uri), "is nothing that can be asked for") from error
 
 
 def _translation(uri: Uri, version: str | None, error: Exception) -> Exception:

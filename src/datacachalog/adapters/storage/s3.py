@@ -184,6 +184,23 @@ class S3Storage:
         return data
 
 
+class _FoldersTold:
+    """What `_Bucket.folders_told` says; a part of every request, so no generator."""
+
+    __slots__ = ("_bucket", "_uri")
+
+    def __init__(self, bucket: _Bucket, uri: Uri) -> None:
+        self._bucket, self._uri = bucket, uri
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, AnswerError):
+            raise _senseless(self._uri) from error
+        if isinstance(error, ObjectNotFoundError):
+            self._bucket.refuse_folder(self._uri, error)
+
+
 class _Bucket:
     """One bucket: its two clients, and what its server was seen to honour."""
 
@@ -213,24 +230,21 @@ class _Bucket:
                 self._boto = cast("BotoBucket", module.BotoBucket(self._connection, self._name))
         return self._boto
 
-    @contextmanager
-    def folders_told(self, uri: Uri) -> Iterator[None]:
+    def folders_told(self, uri: Uri) -> _FoldersTold:
         """Looks again at what is not found: it may be a folder, or its bucket may be missing."""
+        return _FoldersTold(self, uri)
+
+    def refuse_folder(self, uri: Uri, error: ObjectNotFoundError) -> None:
+        """Raises what is better known than that an object was not found."""
         try:
-            yield
-        except AnswerError as error:
-            raise _senseless(uri) from error
-        except ObjectNotFoundError as error:
-            try:
-                with _answered(uri):
-                    is_folder = self.objects.is_folder(uri)
-            except ObjectNotFoundError as missing:
-                raise missing from error  # the bucket itself
-            except StorageAccessError:
-                raise error from None  # may not list
-            if is_folder:
-                raise NotAnObjectError(str(uri)) from error
-            raise
+            with _answered(uri):
+                is_folder = self.objects.is_folder(uri)
+        except ObjectNotFoundError as missing:
+            raise missing from error  # the bucket itself
+        except StorageAccessError:  # may not list
+            return
+        if is_folder:
+            raise NotAnObjectError(str(uri)) from error
 
     def upload(
         self, path: Path, uri: Uri, expect: Expected, progress: TransferProgress

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,6 @@ import blake3
 
 from datacachalog.adapters.disk import (
     cache_errors,
-    closing,
     create_new,
     turn_at_the_disk,
     write_at,
@@ -181,8 +180,10 @@ def _at_once(body: Buffer, dest: Path, info: ObjectInfo, progress: TransferProgr
     digest = blake3.blake3(body).hexdigest()
     with turn_at_the_disk(), cache_errors(dest):
         fd = create_new(dest)
-        with closing(fd, nullcontext):
+        try:
             write_at(fd, body, 0)
+        finally:
+            os.close(fd)
     progress.advance(info.size_bytes)
     return replace(info, digest=digest)
 
