@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Recorder(Protocol):
@@ -40,13 +40,12 @@ class Recorder(Protocol):
 _current: ContextVar[Recorder | None] = ContextVar("datacachalog_recorder", default=None)
 
 
-def current_recorder() -> Recorder | None:
-    """The recorder of the innermost run around the caller; None where there is none.
+current_recorder: Callable[[], Recorder | None] = _current.get
+"""The recorder of the innermost run around the caller; None where there is none.
 
-    It is found in the thread, or the asyncio task, in which `recording` was entered: a pool's
-    threads do not inherit it.
-    """
-    return _current.get()
+It is found in the thread, or the asyncio task, in which `recording` was entered: a pool's threads
+do not inherit it.
+"""
 
 
 @contextmanager

@@ -91,15 +91,16 @@ class DirectoryCache:
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         self.holds = Holds(self._pins)
         self._is_swept = False
-        self._places: dict[tuple[str, Uri], Place] = {}
+        self._places: dict[str, Place] = {}
 
     def place(self, identity: str, uri: Uri) -> Place:
         """Where everything about one source is; made once, as names cost more than a look."""
-        place = self._places.get((identity, uri))
-        if place is None:
+        place = self._places.get(identity)
+        if place is None or (place.uri is not uri and place.uri != uri):
             key = source_key(identity, uri)
             place = Place(
                 identity,
+                uri,
                 key,
                 file_name=local_name(uri),
                 folder=f"{self.objects}/{key}",
@@ -108,7 +109,7 @@ class DirectoryCache:
             )
             # While there is no cache, somebody else may still make one.
             if self._look():
-                self._places[identity, uri] = place
+                self._places[identity] = place
         return place
 
     def _look(self) -> bool:

@@ -166,14 +166,15 @@ def known(folder: Path) -> Iterator[int | None]:
 def is_as_published(entry: CacheEntry) -> bool:
     """Whether an entry's file has the size and the time that it was published with."""
     try:
-        return _is_as_published(entry)
+        # A part of every hit: Path.lstat takes twice as long, and to ask it for its text a tenth.
+        return _is_it(entry, os.lstat(str(entry.path)))
     except OSError:
         return False
 
 
 def _is_as_published(entry: CacheEntry) -> bool:
     try:
-        return _is_it(entry, os.lstat(entry.path))  # half the cost of Path.lstat, in every hit
+        return _is_it(entry, entry.path.lstat())
     except OSError as error:
         if error.errno in NOTHING_THERE:
             return False

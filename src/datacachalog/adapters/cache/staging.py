@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from datacachalog.adapters.cache.partials import Partials
     from datacachalog.domain.checksum import Checksum
     from datacachalog.domain.objects import CacheEntry, ObjectInfo
+    from datacachalog.domain.uri import Uri
 
 # The last two: by a file; not at all, because somebody has just cleared the cache.
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.ENOENT}
@@ -56,6 +57,7 @@ class Place:
     """
 
     identity: str
+    uri: Uri
     key: str
     file_name: str
     folder: str

@@ -77,13 +77,9 @@ class DatlakeStorage:
 
     def __init__(self, api: DatlakeApiPort, objects: StoragePort) -> None:
         self._api, self._objects = api, objects
-        self._identities: dict[Uri, str] = {}
 
     def identity(self, uri: Uri) -> str:
-        identity = self._identities.get(uri)
-        if identity is None:
-            identity = self._identities[uri] = f"{self._api.identity()} {uri}"
-        return identity
+        return f"{self._api.identity()} {uri}"
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
         return _info(uri, self._snapshot(uri, version))

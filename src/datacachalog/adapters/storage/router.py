@@ -24,6 +24,7 @@ class RouterStorage:
     def __init__(self, adapter_for: Callable[[Uri], StoragePort]) -> None:
         self._adapter_for = adapter_for
         self._adapters: dict[str, StoragePort] = {}
+        self._identities: dict[Uri, str] = {}
 
     def _of(self, uri: Uri) -> StoragePort:
         adapter = self._adapters.get(uri.scheme)
@@ -33,7 +34,10 @@ class RouterStorage:
         return adapter
 
     def identity(self, uri: Uri) -> str:
-        return self._of(uri).identity(uri)
+        identity = self._identities.get(uri)
+        if identity is None:  # it is stable, and a part of every warm hit
+            identity = self._identities[uri] = self._of(uri).identity(uri)
+        return identity
 
     def stat(self, uri: Uri, *, version: str | None = None) -> ObjectInfo:
         return self._of(uri).stat(uri, version=version)

@@ -59,19 +59,15 @@ class S3Storage:
 
     def __init__(self, settings: StorageSettings) -> None:
         self._settings, self._verdicts = settings, Verdicts(settings.verdicts)
-        self._identities: dict[Uri, str] = {}
         self._connections: dict[StorageOptions, Connection] = {}
         self._buckets: dict[tuple[int, Connection, str], _Bucket] = {}
         self._bucket_of: dict[Uri, tuple[int, _Bucket]] = {}
         self._locks: dict[int, threading.Lock] = {}
 
     def identity(self, uri: Uri) -> str:
-        identity = self._identities.get(uri)
-        if identity is None:
-            connection = self._connection(uri)
-            world = connection.endpoint or connection.partition
-            identity = self._identities[uri] = str(uri) if world is None else f"{world} {uri}"
-        return identity
+        connection = self._connection(uri)
+        world = connection.endpoint or connection.partition
+        return str(uri) if world is None else f"{world} {uri}"
 
     def _connection(self, uri: Uri) -> Connection:
         options = options_for(uri, self._settings.options)
