@@ -63,14 +63,27 @@ class _Crew(Generic[T]):
     def done(self, count: int) -> tuple[dict[str, T], dict[str, DatacachalogError]]:
         """What `for_each` says, by `count` threads."""
         try:
-            for number in range(count):
-                Thread(target=self._run, name=f"datacachalog_{number}").start()
-            for _ in range(count):
+            for _ in range(self._started(count)):
                 if (bug := self._ends.get()) is not None:
                     raise bug
         finally:
             self._left.clear()  # after a bug or Ctrl-C: nobody begins another, or is waited for
         return self._in_order(self._results), self._in_order(self._failures)
+
+    def _started(self, count: int) -> int:
+        """How many threads there are now: `count`, or as many as the system gives.
+
+        Raises:
+            RuntimeError: it gives none.
+        """
+        for number in range(count):
+            try:
+                Thread(target=self._run, name=f"datacachalog_{number}").start()
+            except RuntimeError:
+                if number == 0:
+                    raise
+                return number
+        return count
 
     def _in_order(self, found: dict[str, V]) -> dict[str, V]:
         return {name: found[name] for name in self._names if name in found}

@@ -104,6 +104,32 @@ def test_nobody_waits_for_the_others_after_a_bug():
     go_on.set()
 
 
+@pytest.mark.parametrize("given", [1, 3])
+def test_fewer_threads_do_it_where_the_system_has_no_more(monkeypatch, given):
+    start, started = threading.Thread.start, []
+
+    def start_some(thread):
+        if len(started) == given:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+
+    assert ({"a": "A", "b": "B", "c": "C", "d": "D"}, {}) == for_each(_upper, "abcd")
+    assert given == len(started)
+
+
+def test_no_thread_at_all_is_an_error(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(RuntimeError, match="can't start"):
+        for_each(_upper, "ab")
+
+
 def test_a_given_executor_is_left_open():
     with ThreadPoolExecutor(1, thread_name_prefix="given") as executor:
         results, _ = for_each(lambda _: threading.current_thread().name, "ab", executor=executor)
