@@ -106,12 +106,12 @@ def test_nobody_waits_for_the_others_after_a_bug():
 
 @pytest.mark.parametrize("given", [1, 3])
 def test_fewer_threads_do_it_where_the_system_has_no_more(monkeypatch, given):
-    start, started = threading.Thread.start, []
+    start, started = threading.Thread.start, set[threading.Thread]()
 
     def start_some(thread):
         if len(started) == given:
             raise RuntimeError("can't start new thread")
-        started.append(thread)
+        started.add(thread)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_some)
