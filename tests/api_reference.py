@@ -27,8 +27,9 @@ itself as OpenAPI at `/openapi.json`, to be tried at `/docs`. This page is made 
 
 Every request but those to `/healthz` and `/readyz` has a header `Authorization: Bearer KEY`. Every
 answer has an `X-Request-Id`, the one of the request if that has one. Writes take an
-`Idempotency-Key`: a request that is sent again with the same key changes nothing more, and gets the
-first one's answer. Lists come in pages; the address of the next one is in the `Link` header.
+`Idempotency-Key`: a request that is sent again with the same key, within 30 days, changes nothing
+more, and gets the first one's answer. Lists come in pages; the address of the next one is in the
+`Link` header.
 
 An error is a JSON object of the type `application/problem+json` (RFC 9457) with a `code` that stays
 the same, a `detail` for people, and the `request_id`. Every request may be answered with 401 (no

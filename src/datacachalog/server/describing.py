@@ -29,7 +29,8 @@ _IDEMPOTENCY_PARAMETER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key and the same request are done once, and answered the same.",
+    "description": "The same key and the same request are done once, and answered the same, "
+    "for 30 days.",
     "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY}$"},
     "example": "0198f2c4-7d1e-7a3b-8c5d-6e7f80912a3b",
 }

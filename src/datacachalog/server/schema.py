@@ -318,6 +318,7 @@ idempotency = Table(
     Column("body", Text, nullable=False),
     Column("location", String(400)),
     _at(),
+    Index(None, "created_at"),
 )
 
 audit = Table(
