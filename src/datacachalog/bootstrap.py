@@ -10,7 +10,6 @@ import os
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from datacachalog.manifest import Manifest
     from datacachalog.ports import CachePort, DatlakeApiPort, StoragePort
 
-_now = partial(datetime.now, UTC)  # no function of ours: each hit calls it
 _BUILT_IN = {"file", "s3", "datlake"}
 
 
@@ -248,6 +246,10 @@ def _view_of(folder: Path | None, caches: Sequence[Path]) -> DirectoryView | Non
     for problem in filter(None, (view_problem(folder, cache) for cache in caches)):
         raise SettingError("view", problem)
     return DirectoryView(folder)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # looked up at each call: tests freeze it
 
 
 def _is_watched() -> bool:

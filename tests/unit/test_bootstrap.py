@@ -9,7 +9,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +94,23 @@ class TestFromDatasets:
 
         assert str(project / "data" / "orders.csv") == str(catalog["orders"].source)
         assert "id\n" == catalog.fetch("orders").read_text()
+
+    def test_a_clock_that_a_test_has_set_is_heeded(self, project, monkeypatch):
+        """As freezegun sets it: by another `datetime` in every module."""
+
+        class Later(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime.now(tz) + timedelta(hours=2)
+
+        source = project / "data" / "orders.csv"
+        catalog = Catalog([Dataset("orders", source, freshness="1h")])
+        catalog.fetch("orders")
+        source.write_text("changed\n")
+
+        assert "id\n" == catalog.fetch("orders").read_text()
+        monkeypatch.setattr("datacachalog.bootstrap.datetime", Later)
+        assert "changed\n" == catalog.fetch("orders").read_text()
 
     def test_it_has_no_file(self):
         catalog = Catalog([])

@@ -34,9 +34,11 @@ def for_each(
     is cancelled, and it is raised at once. A given `executor` is used and left open.
     """
     unique = list(dict.fromkeys(names))
+    if not unique:
+        return {}, {}
     if executor is not None:
         return _gather(work, unique, executor)
-    return _Crew(work, unique).done(max(1, min(max_workers or DEFAULT_WORKERS, len(unique))))
+    return _Crew(work, unique).done(min(max(1, max_workers or DEFAULT_WORKERS), len(unique)))
 
 
 def works_elsewhere(executor: Executor | None) -> bool:
@@ -77,8 +79,10 @@ class _Crew(Generic[T]):
             RuntimeError: it gives none.
         """
         for number in range(count):
+            # Waited for at the end of the program, even where a daemon thread began them.
+            one = Thread(target=self._run, name=f"datacachalog_{number}", daemon=False)
             try:
-                Thread(target=self._run, name=f"datacachalog_{number}").start()
+                one.start()
             except RuntimeError:
                 if number == 0:
                     raise

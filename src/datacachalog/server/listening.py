@@ -43,11 +43,11 @@ def listen(app: FastAPI, worker: Worker | None, settings: ServerSettings) -> Non
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
     )
-    # uvicorn raises the signal that ended it once more, when it is done: what has to be done after
-    # it must not be cut off by that.
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: None)
     server = _Server(config, worker, app.state.feed)
+    # Before uvicorn hears signals itself; and when it is done, it raises the one that ended it once
+    # more: what has to be done after it must not be cut off by that.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: setattr(server, "should_exit", True))
     server.run()
     if not server.started:
         sys.exit(3)  # as uvicorn.run does; it has told why

@@ -20,11 +20,12 @@ from datacachalog.server.work.registering import Registrar
 from datacachalog.server.work.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from datacachalog.server.settings import ServerSettings
 
 _log = logging.getLogger(__name__)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def prepared(settings: ServerSettings) -> Database:
@@ -56,28 +57,36 @@ def work(settings: ServerSettings) -> None:
         database = prepared(settings)
         stack.callback(database.close)
         worker = _worker(database, settings)
-        told = stack.enter_context(_signals(signal.SIGTERM, signal.SIGINT))
+        wait = stack.enter_context(told_to_end())
         worker.start()
         stack.callback(worker.stop, settings.shutdown_s)
         print("The worker is ready.", file=sys.stderr, flush=True)  # noqa: T201
-        os.read(told, 1)
+        wait()
 
 
 @contextmanager
-def _signals(*numbers: signal.Signals) -> Iterator[int]:
-    """A pipe that each signal of these is written to as it comes, whichever thread hears it.
+def told_to_end() -> Iterator[Callable[[], None]]:
+    """What waits until a signal tells the process to end, whichever of its threads hears it.
 
-    A handler would be called by the main thread only, and not while that waits for a lock.
+    Each signal is written to a pipe as it comes. A handler would be called by the main thread only,
+    and not while that waits for a lock.
     """
     told, tells = os.pipe()
     os.set_blocking(tells, False)
-    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
-    for one in numbers:
-        signal.signal(one, lambda *_: None)
+    outer = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    handlers = {one: signal.signal(one, lambda *_: None) for one in _ENDING}
+
+    def wait() -> None:
+        while os.read(told, 1)[0] not in _ENDING:
+            pass  # one that somebody else handles
+
     try:
-        yield told
+        yield wait
     finally:
-        signal.set_wakeup_fd(-1)
+        for one, handler in handlers.items():
+            if handler is not None:  # as it is where one was set by no Python code
+                signal.signal(one, handler)
+        signal.set_wakeup_fd(outer)
         os.close(tells)
         os.close(told)
 

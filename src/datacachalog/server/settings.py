@@ -37,7 +37,7 @@ class ServerSettings(BaseSettings):
     link_local_endpoints: bool = False
 
     max_upload_bytes: int = Field(default=5 << 30, gt=0, le=5 << 40)
-    shutdown_s: int = Field(default=8, ge=1, le=3600)  # below Docker's 10 s
+    shutdown_s: int = Field(default=8, ge=1, le=3600)  # for requests, then for tasks
     metrics_open: bool = False
     behind_tls: bool = False
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -189,6 +189,51 @@ def test_a_worker_ends_whichever_of_its_threads_hears_the_signal(options):
             worker.kill()
 
 
+def run_program(text, *arguments):
+    command = [sys.executable, "-c", text, *map(str, arguments)]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_a_server_that_is_told_to_end_before_it_listens_ends(tmp_path):
+    program = """
+import os, signal, sys, uvicorn
+from pathlib import Path
+from datacachalog.server.serve import serve
+from datacachalog.server.settings import ServerSettings
+
+run = uvicorn.Server.run
+
+def run_told(server):
+    os.kill(os.getpid(), signal.SIGTERM)
+    run(server)
+
+uvicorn.Server.run = run_told
+serve(ServerSettings(data_dir=Path(sys.argv[1]), port=0))
+"""
+
+    run_program(program, tmp_path)  # which ends well, and does not wait for the test's patience
+
+
+def test_a_worker_is_not_ended_by_a_signal_that_somebody_else_handles():
+    program = """
+import os, signal, threading, time
+from datacachalog.server.serve import told_to_end
+
+heard = []
+signal.signal(signal.SIGUSR1, lambda *_: heard.append(1))
+with told_to_end() as wait:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    begun = time.monotonic()
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    wait()
+    assert heard and time.monotonic() - begun > 0.4
+assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+assert signal.set_wakeup_fd(-1) == -1
+"""
+
+    run_program(program)
+
+
 WRONG = [
     (("grant", "SELECT", "table:none", "--to", "admin"), 3, "there is no table 'none'"),
     (("grant", "SELECT", "catalog", "--to", "nobody"), 3, "there is no principal 'nobody'"),

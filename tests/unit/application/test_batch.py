@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -35,7 +37,10 @@ def test_what_was_given_comes_in_the_order_of_the_names(max_workers):
 
 
 def test_no_names_give_nothing():
+    started = threading.active_count()
+
     assert ({}, {}) == for_each(_upper, [])
+    assert started == threading.active_count()
 
 
 def test_all_are_tried_though_one_fails():
@@ -128,6 +133,26 @@ def test_no_thread_at_all_is_an_error(monkeypatch):
 
     with pytest.raises(RuntimeError, match="can't start"):
         for_each(_upper, "ab")
+
+
+def test_what_a_daemon_thread_has_begun_is_done_before_the_program_ends():
+    program = """
+import threading, time
+from datacachalog.application.batch import for_each
+
+def work(name):
+    time.sleep(0.3)
+    print(name, flush=True)
+
+def begun():
+    for_each(work, "ab")
+
+threading.Thread(target=begun, daemon=True).start()
+time.sleep(0.1)
+"""
+    done = subprocess.check_output([sys.executable, "-c", program], text=True)
+
+    assert ["a", "b"] == sorted(done.split())
 
 
 def test_a_given_executor_is_left_open():

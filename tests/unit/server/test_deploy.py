@@ -95,7 +95,7 @@ def test_compose_starts_what_there_is():
         assert "false" == environ[f"{PREFIX}WORKER"]
         assert services[name]["deploy"]["replicas"] > 1
         grace = int(services[name]["stop_grace_period"].removesuffix("s"))
-        assert grace > ServerSettings().shutdown_s
+        assert grace > 2 * ServerSettings().shutdown_s
     assert services["api"]["ports"][0].startswith("127.0.0.1:")
     assert ["s3"] == services["seaweedfs"]["profiles"]
     volumes = {one.split(":")[0] for each in services.values() for one in each.get("volumes", [])}

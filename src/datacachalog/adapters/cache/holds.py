@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from datacachalog.adapters.cache.entries import is_as_published
 from datacachalog.adapters.cache.housekeeping import entry_name
@@ -27,8 +26,7 @@ class Holds:
     def __init__(self, pins: Pins) -> None:
         self._pins = pins
         # Until when which copies need not be said to be held again.
-        self._until: dict[tuple[str, int], float] = {}
-        _all.add(self)
+        self._until: dict[tuple[int, str, int], float] = {}
 
     def announce(self, entry: CacheEntry) -> bool:
         """Holds what is about to be published; whether it was not held already."""
@@ -47,7 +45,7 @@ class Holds:
 
     def hold(self, entry: CacheEntry) -> bool:
         """What `CachePort` says of it."""
-        key = (entry.revision_id, entry.mtime_ns)  # no call: it is part of every hit
+        key = (os.getpid(), entry.revision_id, entry.mtime_ns)  # no call: it is part of every hit
         if time.monotonic() < self._until.get(key, 0.0):
             return True
         with turn_at_the_disk():
@@ -79,17 +77,6 @@ class Holds:
         self._until.clear()
 
 
-def _of_us(entry: CacheEntry) -> tuple[str, int]:
+def _of_us(entry: CacheEntry) -> tuple[int, str, int]:
     """An entry as this process may hold it; what was removed and comes again, has another time."""
-    return entry.revision_id, entry.mtime_ns
-
-
-_all: WeakSet[Holds] = WeakSet()
-
-
-def _forked() -> None:
-    for one in _all:
-        one.clear()  # what its parent has said, this process has not
-
-
-os.register_at_fork(after_in_child=_forked)
+    return os.getpid(), entry.revision_id, entry.mtime_ns

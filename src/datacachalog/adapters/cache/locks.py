@@ -12,12 +12,13 @@ import errno
 import fcntl
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from datacachalog.adapters.disk import share_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from datetime import timedelta
 
@@ -34,7 +35,7 @@ def exclusive(
     `prepare` makes its folder, should that be missing. The group may hold a `shared` one too. Every
     call opens the file anew, so threads of one process hold each other off too.
     """
-    return _Held(lambda: _opened(path, prepare, shared=shared), wait)
+    return _held(lambda: _opened(path, prepare, shared=shared), wait)
 
 
 def locked_folder(path: str, wait: timedelta) -> AbstractContextManager[bool]:
@@ -46,33 +47,18 @@ def locked_folder(path: str, wait: timedelta) -> AbstractContextManager[bool]:
         except OSError:
             return None
 
-    return _Held(opened, wait)
+    return _held(opened, wait)
 
 
-class _Held:
-    """A lock for one block; a part of every request, and a generator takes thrice as long."""
-
-    __slots__ = ("_fd", "_opened", "_wait")
-
-    def __init__(self, opened: Callable[[], int | None], wait: timedelta) -> None:
-        self._opened, self._wait = opened, wait
-
-    def __enter__(self) -> bool:
-        self._fd = self._opened()
-        if self._fd is None:
-            return False
-        try:
-            return acquired(self._fd, fcntl.LOCK_EX, self._wait)
-        except BaseException:  # Ctrl-C while it waits
-            self._release(self._fd)
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        if self._fd is not None:
-            self._release(self._fd)
-
-    @staticmethod
-    def _release(fd: int) -> None:
+@contextmanager
+def _held(opened: Callable[[], int | None], wait: timedelta) -> Iterator[bool]:
+    fd = opened()
+    if fd is None:
+        yield False
+        return
+    try:
+        yield acquired(fd, fcntl.LOCK_EX, wait)
+    finally:
         # Not by closing alone: a process that was forked meanwhile has the file open too, and
         # would hold the lock for as long as it lives.
         with contextlib.suppress(OSError):

@@ -182,8 +182,11 @@ def _at_once(body: Buffer, dest: Path, info: ObjectInfo, progress: TransferProgr
         fd = create_new(dest)
         try:
             write_at(fd, body, 0)
-        finally:
-            os.close(fd)
+        except BaseException:
+            with suppress(OSError):  # it must not hide why
+                os.close(fd)
+            raise
+        os.close(fd)  # a network file system may tell only now that it had no room
     progress.advance(info.size_bytes)
     return replace(info, digest=digest)
 

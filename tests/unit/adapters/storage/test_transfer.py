@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from dataclasses import replace
@@ -9,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from datacachalog.adapters.storage.transfer import PART_BYTES, ObjectChangedError, transfer
-from datacachalog.domain.errors import StorageUnavailableError
+from datacachalog.domain.errors import CacheError, CacheFullError, StorageUnavailableError
 from datacachalog.domain.objects import NOT_MODIFIED
 from datacachalog.ports import SILENT
 from datacachalog.testing.payloads import RecordedTransfer, at_once, digest_of
@@ -222,6 +224,40 @@ class TestWrongParts:
 
         with pytest.raises(ZeroDivisionError):
             transferred(FakeSource(), dest, Broken())
+
+
+class TestClosing:
+    """A network file system may fail as a file is closed."""
+
+    @pytest.fixture
+    def failing_close(self, monkeypatch):
+        close = os.close
+
+        def fail(fd):
+            close(fd)
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr("datacachalog.adapters.storage.transfer.os.close", fail)
+
+    @pytest.mark.usefixtures("failing_close")
+    def test_that_is_told(self, dest):
+        with pytest.raises(CacheError, match="Input/output error"):
+            transferred(FakeSource(b"small"), dest)
+
+    @pytest.mark.usefixtures("failing_close")
+    @pytest.mark.parametrize(
+        ("why", "expected"),
+        [(OSError(errno.ENOSPC, "full"), CacheFullError), (KeyboardInterrupt(), KeyboardInterrupt)],
+        ids=["full", "ctrl-c"],
+    )
+    def test_what_came_before_it_is_told_instead(self, dest, monkeypatch, why, expected):
+        def fail(*_):
+            raise why
+
+        monkeypatch.setattr("datacachalog.adapters.storage.transfer.write_at", fail)
+
+        with pytest.raises(expected):
+            transferred(FakeSource(b"small"), dest)
 
 
 class TestOneStream:
