@@ -73,7 +73,7 @@ class CoreCatalog(FetchableDatasets):
             fetching=Fetching(storage, cache, clock, deciding),
             locking=Locking(lockfile or Lockfile(None, {}), deciding, storage, cache, clock),
             housekeeping=Housekeeping(cache, clock, bounds),
-            viewing=Viewing(view, storage, cache),
+            viewing=None if view is None else Viewing(view, storage, cache),
             progress=progress,
             offline=offline,
         )
@@ -115,7 +115,7 @@ class CoreCatalog(FetchableDatasets):
         self.cache.hold(result.entry)
         self._housekeeping.keep_within_bounds({result.entry.revision_id})
         record_write(dataset, result)
-        return self._viewing.shown(dataset, result)
+        return result if self._viewing is None else self._viewing.shown(dataset, result)
 
     def is_stale(self, name: str) -> bool:
         """Whether a fetch would move bytes: nothing is cached, or the store holds another revision.

@@ -42,7 +42,7 @@ class FetchableDatasets(NamedDatasets):
         fetching: Fetching,
         locking: Locking,
         housekeeping: Housekeeping,
-        viewing: Viewing,
+        viewing: Viewing | None,
         progress: ProgressPort | None,
         offline: bool,
     ) -> None:
@@ -139,7 +139,7 @@ class FetchableDatasets(NamedDatasets):
         fetched = self._housekeeping.hand_out(bring, asked)
         if version is None and as_of is None:
             self._seen[name] = fetched.entry
-            if not locked:
+            if self._viewing is not None and not locked:
                 return self._viewing.shown(dataset, fetched)
         return fetched
 

@@ -32,6 +32,8 @@ class Fetching:
     ) -> None:
         self._storage, self._cache, self._clock = storage, cache, clock
         self._deciding, self._downloading = deciding, Downloading(storage, cache, clock)
+        # To tell the same anew takes a twentieth of a warm hit.
+        self._served: dict[str, Fetched] = {}
 
     def fetch(
         self,
@@ -66,7 +68,11 @@ class Fetching:
         uri, identity = dataset.source, self._storage.identity(dataset.source)
         decided = self._deciding.decide(dataset, identity, refresh, offline)
         if not isinstance(decided, Question):
-            return Fetched(dataset.name, Outcome.CACHED, decided)
+            served = self._served.get(dataset.name)
+            if served is None or served.entry is not decided:
+                served = Fetched(dataset.name, Outcome.CACHED, decided)
+                self._served[dataset.name] = served
+            return served
         error = decided.refusal
         if error is None:
             try:

@@ -23,7 +23,7 @@ Done = TypeVar("Done", Fetched, PushResult)
 class Viewing:
     """What `Catalog.fetch` and `Catalog.push` do at the end. Threads may share one."""
 
-    def __init__(self, view: ViewPort | None, storage: StoragePort, cache: CachePort) -> None:
+    def __init__(self, view: ViewPort, storage: StoragePort, cache: CachePort) -> None:
         self._view, self._storage, self._cache = view, storage, cache
         self._names: dict[tuple[str, str], str] = {}
 
@@ -32,19 +32,20 @@ class Viewing:
 
         Whoever asked for the copy gets it all the same, and a warning.
         """
-        if self._view is None or (error := self._show(self._view, dataset, done.entry)) is None:
+        error = self._show(dataset, done.entry)
+        if error is None:
             return done
         warn_caller(str(error), ViewWarning)
         return replace(done, link_error=error)
 
-    def _show(self, view: ViewPort, dataset: Dataset, entry: CacheEntry) -> ViewError | None:
+    def _show(self, dataset: Dataset, entry: CacheEntry) -> ViewError | None:
         uri = dataset.source
         known = (dataset.name, entry.path.suffix)
         name = self._names.get(known) or self._names.setdefault(
             known, link_name(dataset, entry.path.name)
         )
         try:
-            while view.show(name, entry.path):
+            while self._view.show(name, entry.path):
                 # Another process may have made a later revision current, and its link, since
                 # `entry` was: then ours would stay for ever. Whoever changes a link looks again.
                 now = self._cache.current(self._storage.identity(uri), uri)

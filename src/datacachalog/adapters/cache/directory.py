@@ -90,6 +90,7 @@ class DirectoryCache:
         self._partials = Partials(self.partial)
         self._keeping = Housekeeping(self._entries, self._pins, self.refs, self._partials, {})
         self.holds = Holds(self._pins)
+        self.hold = self.holds.hold  # with no call between: it is a part of every hit
         self._is_swept = False
         self._places: dict[str, Place] = {}
 
@@ -286,9 +287,6 @@ class DirectoryCache:
                     at_ns = os.stat(ref).st_mtime_ns  # noqa: PTH116 - a string, as above
                     entry = replace(entry, checked_at=from_ns(at_ns))  # noqa: PLW2901
             yield entry
-
-    def hold(self, entry: CacheEntry) -> bool:
-        return self.holds.hold(entry)
 
     @contextlib.contextmanager
     def pin(self, entry: CacheEntry) -> Iterator[bool]:

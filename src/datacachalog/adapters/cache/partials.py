@@ -72,6 +72,8 @@ class Partials:
 
     def claim(self, key: str, into: str) -> bool:
         """Whether there was something of a source to go on with, which is `into` now."""
+        if not self._left:
+            return False
         for _, path in sorted(self._left.pop(key, ()), reverse=True):
             with suppress(OSError):  # another one has it
                 os.rename(path, into)  # noqa: PTH104 - strings will do
