@@ -30,6 +30,7 @@ from datacachalog.server.plain import require_plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anyio import CapacityLimiter
     from fastapi import FastAPI
 
     from datacachalog.server.database import Database
@@ -48,10 +49,11 @@ _PROBLEMS = "urn:datacachalog:problem:"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the app works with."""
+    """What the app works with; `quick` is of the threads that answer what is asked most."""
 
     database: Database
     worker: Worker | None
+    quick: CapacityLimiter
     tokens: Tokens | None = None
     link_local_endpoints: bool = False
 

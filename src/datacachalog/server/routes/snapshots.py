@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
@@ -18,7 +19,7 @@ from datacachalog.server.errors import InvalidProblem
 from datacachalog.server.identity.access import Privilege
 from datacachalog.server.paging import Cursor, Limit, page, position
 from datacachalog.server.parameters import TableName
-from datacachalog.server.web import CallerOf, ServicesOf
+from datacachalog.server.web import CallerOf, Services, ServicesOf
 from datacachalog.server.web import caller as caller_of
 from datacachalog.server.work.registering import Columns
 
@@ -79,7 +80,7 @@ def list_snapshots(
 
 
 @router.get("/latest", response_model=Snapshot, responses=KNOWN | refusals(403, 404))
-def latest_snapshot(
+async def latest_snapshot(
     table_name: TableName,
     request: Request,
     services: ServicesOf,
@@ -92,6 +93,18 @@ def latest_snapshot(
     tag: Annotated[str | None, Query(pattern=NAME_PATTERN, description="what has this tag")] = None,
 ) -> Response:
     """The current snapshot of a table, or that of a time or a tag: where its bytes are."""
+    asked = (request, services, table_name, if_none_match, as_of, tag)
+    return await to_thread.run_sync(_latest, *asked, limiter=services.quick)
+
+
+def _latest(
+    request: Request,
+    services: Services,
+    table_name: str,
+    if_none_match: str | None,
+    as_of: datetime | None,
+    tag: str | None,
+) -> Response:
     caller = caller_of(request)  # not `CallerOf`, which takes a thread of its own: it is asked most
     if as_of is not None and tag is not None:
         raise InvalidProblem("a snapshot is asked for by 'as_of' or by 'tag', not by both")
