@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from datacachalog.domain.objects import Revision, is_immutable_version
@@ -57,6 +58,18 @@ class Registration:
     expected_parent: str | None = None
     job_name: str | None = None
     run_id: str | None = None
+
+
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def format_named(name: str) -> str | None:
+    """The format of a file or an object, as its name tells it; None where that says nothing.
+
+    >>> format_named("s3://lake/sales/2025.CSV")
+    'csv'
+    """
+    return _FORMATS.get(PurePosixPath(name).suffix.lower())
 
 
 def difference(snapshot: Snapshot, found: ObjectInfo) -> str | None:

@@ -178,7 +178,7 @@ def test_one_that_is_waited_for_prints_its_snapshot(server, table, tmp_path):
     for told in (json.dumps(schema), str(file)):
         (parent,) = typed(
             "register-snapshot", "--table-name", table, "--uri", server.object(b"id\n1\n"),
-            "--format", "csv", "--schema", told, "--expected-parent", parent,
+            "--schema", told, "--expected-parent", parent,
             "--wait", "--timeout", "60",
         ).lines()  # fmt: skip
 
@@ -187,6 +187,15 @@ def test_one_that_is_waited_for_prints_its_snapshot(server, table, tmp_path):
             latest["snapshot_id"],
             [one["name"] for one in latest["schema"]["fields"]],
         )
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".ndjson"])
+def test_the_format_is_what_the_ending_of_the_uri_says(server, table, ending):
+    uri = server.object(b'{"id": 1}\n', uuid.uuid4().hex + ending)
+
+    typed("register-snapshot", "--table-name", table, "--uri", uri, "--wait").lines()
+
+    assert "jsonl" == typed("get-uri", table, "--json").json()["format"]
 
 
 @pytest.mark.parametrize("schema", ["[1]", "{", "/none", '{"fields": 1'])
@@ -205,7 +214,7 @@ def test_a_schema_that_is_none_is_refused_before_anything_is_asked(table, schema
     [
         (["--uri", "{objects}/none.csv", "--format", "csv"], 3, "uri_not_found"),
         (["--uri", "file:///elsewhere/x.csv", "--format", "csv"], 4, "forbidden"),
-        (["--uri", "{csv}"], 7, "not_parquet"),
+        (["--uri", "{csv}", "--format", "parquet"], 7, "not_parquet"),
         (
             ["--uri", "{csv}", "--format", "csv", "--expected-parent", "snap-" + 32 * "0"],
             5,

@@ -48,7 +48,7 @@ from datacachalog.domain.objects import (
     Revision,
     is_immutable_version,
 )
-from datacachalog.domain.registry import Registration, difference
+from datacachalog.domain.registry import Registration, difference, format_named
 from datacachalog.domain.uri import TABLES, Uri
 from datacachalog.domain.versions import version_at
 from datacachalog.ports import SILENT
@@ -66,7 +66,6 @@ OWN_BUCKET = "objects"
 """What a registry's API calls the folder that it has itself."""
 _NOBODY = "none"
 """The parent of a table's first snapshot, as the API calls it."""
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _WORD = re.compile(r"\.[a-z0-9]{1,31}")
 _SUFFIX = re.compile(r"(?:\.[A-Za-z0-9]{1,10})?\.(?:gz|zst|bz2|xz)\Z|\.[A-Za-z0-9]{1,10}\Z")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")  # what no location minds in a name, and no query
@@ -304,10 +303,12 @@ def _parent(uri: Uri, expect: Expected) -> str | None:
 
 def _format(path: Path, latest: Snapshot | None) -> str:
     """Which format a file has, by its name; where that says nothing, it is that of the table."""
+    if (named := format_named(path.name)) is not None:
+        return named
+    if latest is not None:
+        return latest.format
     suffix = path.suffix.lower()
-    if suffix in _FORMATS or latest is None:
-        return _FORMATS.get(suffix) or (suffix[1:] if _WORD.fullmatch(suffix) else "parquet")
-    return latest.format
+    return suffix[1:] if _WORD.fullmatch(suffix) else "parquet"
 
 
 def _fresh(path: Path) -> str:

@@ -11,6 +11,7 @@ import click
 
 from datacachalog.cli.datlake.client.asking import Asking, record_of, tables_offered
 from datacachalog.cli.options import Parsed, json_option
+from datacachalog.domain.registry import format_named
 from datacachalog.sdk.surrounding import surrounding_run
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ def _schema(text: str) -> dict[str, Any]:
     help="The table; made by its first snapshot.",
 )
 @click.option("--uri", required=True, metavar="URI", help="The object, where it is in the store.")
-@click.option("--format", "form", default="parquet", metavar="FORMAT", help="parquet unless given.")
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    help="As the ending of the URI says, and parquet where it says nothing, unless given.",
+)
 @click.option(
     "--schema",
     type=Parsed("FILE|JSON", _schema),
@@ -67,7 +73,7 @@ def _schema(text: str) -> dict[str, Any]:
 def register_snapshot(
     table: str,
     uri: str,
-    form: str,
+    form: str | None,
     schema: dict[str, Any] | None,
     expected_parent: str | None,
     timeout_s: float,
@@ -84,7 +90,7 @@ def register_snapshot(
     done = asking.client().register_snapshot(
         table,
         uri,
-        form,
+        form or format_named(uri) or "parquet",
         schema,
         expected_parent=expected_parent,
         job_name=None if around is None else around.job_name,
