@@ -190,7 +190,7 @@ CASES: dict[str, Case] = {
         f"{_SUMS}::test_a_bit_that_is_another_is_refused_and_nothing_is_kept",
         f"{_SUMS}::test_a_bit_that_was_another_before_a_connection_was_lost_is_found",
         unless="seen where a `checksum:` is declared, where the store has a checksum of an object "
-        "of more than 4 MiB, and where TLS is used",
+        "of more than 3 MiB, and where TLS is used",
     ),
     "F28": _case(
         "a server that compresses, asked or not",

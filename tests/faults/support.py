@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SMALL = 100_003
-TWO_PARTS = (4 << 20) + 1003
+TWO_PARTS = (3 << 20) + 1003
 
 
 @dataclass

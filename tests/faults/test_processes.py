@@ -141,7 +141,7 @@ import resource, signal, sys
 from datacachalog import CacheFullError, Catalog, Dataset
 catalog = Catalog([Dataset("customers", sys.argv[1])], cache_dir=sys.argv[2])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-for limit in (1, 65536, 4 << 20, (4 << 20) + 1002):
+for limit in (1, 65536, 3 << 20, (3 << 20) + 1002):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
         catalog.fetch("customers")

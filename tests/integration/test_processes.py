@@ -136,7 +136,7 @@ class TestKilled:
         remote.put(1)
         assert 1 == seed_of(catalog.fetch("customers").read_bytes())
 
-    @pytest.mark.parametrize("size_bytes", [4 * MIB, BIG])
+    @pytest.mark.parametrize("size_bytes", [3 * MIB, BIG])
     def test_ctrl_c_ends_the_command_soon_and_leaves_no_visible_file(
         self, remote, tmp_path, cache_dir, size_bytes
     ):

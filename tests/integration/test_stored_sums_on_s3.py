@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.servers.exchange import Exchange
     from tests.servers.s3 import S3Server
 
-PART = 4 * MIB
+PART = 3 * MIB
 WRONG = base64.b64encode(b"nope").decode()
 
 

@@ -41,11 +41,12 @@ if TYPE_CHECKING:
     from datacachalog.ports import TransferProgress
 
 # One request to S3 brings 85 to 90 MB/s (Amazon S3 User Guide, "Performance design patterns"), so
-# eight fill 5 Gbit/s. While it comes, a part takes up to twice its size in memory: eight of 4 MiB
-# take no more than four of 8 MiB, and were as fast (2 cores, loopback, 2026-11-21).
-PART_BYTES = 4 << 20
+# eight fill 5 Gbit/s. While it comes, a part takes up to twice its size in memory; and a process
+# that is killed loses eight parts, which shall be less than a twentieth of 512 MiB. Eight of 4 MiB
+# were no faster (2 cores, loopback, 2026-11-22).
+PART_BYTES = 3 << 20
 _THREADS = 8
-_HELD_PARTS = 8  # by one process, beyond each transfer's first: 32 MiB
+_HELD_PARTS = 8  # by one process, beyond each transfer's first: 24 MiB
 _slots: dict[int, threading.BoundedSemaphore] = {}  # by process: a fork takes none of its parent's
 
 
@@ -167,7 +168,7 @@ def _begun(
     with Sink(dest, progress) as sink:
         sink.reserve(info.size_bytes)
         sink.write(body)
-        del body  # 4 MiB
+        del body  # 3 MiB
         sink.begin_journal(info.revision)
         return _completed(source, sink, info, pace)
 
