@@ -14,7 +14,7 @@ import os
 import select
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from datacachalog.cli.exits import ExitCode
@@ -28,8 +28,14 @@ T = TypeVar("T")
 GRACE_S: Final = 1.5
 """How long cleaning up may take after the first signal. A second signal ends it at once."""
 
+_UNTIL_TOLD_S: Final = 3.0
+"""How much longer a machine that is busy may take to tell that the command was interrupted."""
+
 
 _ENDING: Final = {signal.SIGINT, signal.SIGTERM}
+
+
+_is_told = Event()
 
 
 class Terminated(KeyboardInterrupt):
@@ -55,8 +61,15 @@ def end_after_signal(wakeup: int, end: Callable[[int], object], grace_s: float =
     """Waits for the number of a signal to be read from `wakeup`; then gives grace, and ends."""
     while (number := os.read(wakeup, 1)[0]) not in _ENDING:
         pass  # one that a library handles
-    select.select([wakeup], [], [], grace_s)
+    is_told_again, _, _ = select.select([wakeup], [], [], grace_s)
+    if not is_told_again:
+        _is_told.wait(_UNTIL_TOLD_S)
     end(128 + number)
+
+
+def noted() -> None:
+    """It was told that the command was interrupted: nothing more is waited for."""
+    _is_told.set()
 
 
 def interruptibly(work: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ import click
 from datacachalog.cli import messages
 from datacachalog.cli.app import app
 from datacachalog.cli.exits import ExitCode, UsageError, exit_code
-from datacachalog.cli.interrupts import bound_interrupts, exit_code_of
+from datacachalog.cli.interrupts import bound_interrupts, exit_code_of, noted
 from datacachalog.cli.output import output_errors
 from datacachalog.domain.errors import DatacachalogError
 
@@ -71,6 +71,7 @@ def run(args: Sequence[str], command: click.Group = app, name: str | None = None
         return ExitCode.PIPE_CLOSED
     except (KeyboardInterrupt, click.Abort) as interrupt:
         messages.interrupted(as_json=as_json)
+        noted()
         return exit_code_of(interrupt)
     except Exception as error:  # noqa: BLE001 - the boundary
         return _tell(error, name, as_json=as_json)

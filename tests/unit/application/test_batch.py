@@ -137,12 +137,12 @@ def test_no_thread_at_all_is_an_error(monkeypatch):
 
 def test_what_a_daemon_thread_has_begun_is_done_before_the_program_ends():
     program = """
-import threading, time
+import os, threading, time
 from datacachalog.application.batch import for_each
 
 def work(name):
     time.sleep(0.3)
-    print(name, flush=True)
+    os.write(1, f"{name} ".encode())
 
 def begun():
     for_each(work, "ab")

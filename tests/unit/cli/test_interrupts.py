@@ -15,6 +15,7 @@ from datacachalog.cli.interrupts import (
     end_after_signal,
     exit_code_of,
     interruptibly,
+    noted,
 )
 
 
@@ -36,6 +37,18 @@ def test_a_signal_ends_the_process_after_a_moment_of_grace(wakeup):
 
     assert [130] == ended
     assert time.monotonic() - begun >= 0.1
+
+
+def test_a_busy_machine_may_take_longer_to_tell_of_it(wakeup, monkeypatch):
+    reading, writing = wakeup
+    told, when_ended = threading.Event(), []
+    monkeypatch.setattr("datacachalog.cli.interrupts._is_told", told)
+    os.write(writing, b"\x02")
+    threading.Timer(0.3, noted).start()
+
+    end_after_signal(reading, lambda _: when_ended.append(told.is_set()), grace_s=0.01)
+
+    assert [True] == when_ended
 
 
 def test_a_second_signal_ends_the_grace(wakeup):
