@@ -7,11 +7,10 @@ still has in memory, and the rest is taken in passing.
 
 from __future__ import annotations
 
-import importlib
-import os
 import threading
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from datacachalog.adapters.storage.forks import loaded
 from datacachalog.adapters.storage.s3_answers import normal_validators
 
 if TYPE_CHECKING:
@@ -25,19 +24,6 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 10.0  # with an answer, once all bytes are there
 _BLOCK_BYTES: Final = 1 << 20
-_importing = threading.Lock()
-# A fork while another thread imports a module would leave the child waiting for it for ever.
-os.register_at_fork(
-    before=_importing.acquire,
-    after_in_parent=_importing.release,
-    after_in_child=_importing.release,
-)
-
-
-def loaded(module: str) -> Any:
-    """A module of this package, imported where it is first needed: beside a download."""
-    with _importing:
-        return importlib.import_module(f"datacachalog.adapters.storage.{module}")
 
 
 def stored_sum(headers: Mapping[str, str], of: Revision) -> StoredSum | None:

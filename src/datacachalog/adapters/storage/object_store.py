@@ -12,7 +12,8 @@ import obstore
 from obstore.store import S3Store
 
 from datacachalog.adapters.storage.aws import StaticKeys
-from datacachalog.adapters.storage.comparing import loaded, stored_sum
+from datacachalog.adapters.storage.comparing import stored_sum
+from datacachalog.adapters.storage.forks import loaded
 from datacachalog.adapters.storage.obstore_errors import (
     BeyondEndError,
     UnmodifiedError,

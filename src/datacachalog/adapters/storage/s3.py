@@ -7,7 +7,6 @@ process that was forked from one that used obstore.
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from datacachalog.adapters.disk import cache_errors
 from datacachalog.adapters.journal import discard
 from datacachalog.adapters.storage.aws import connection
+from datacachalog.adapters.storage.forks import loaded
 from datacachalog.adapters.storage.object_store import ObjectStore, survives_here
 from datacachalog.adapters.storage.retrying import RetryingStorage, retried
 from datacachalog.adapters.storage.s3_answers import normal_validators, refuse_another_range
@@ -222,8 +222,8 @@ class _Bucket:
         """The boto3 half, imported when it is first needed."""
         with self._lock:
             if self._boto is None:
-                module = importlib.import_module("datacachalog.adapters.storage.s3_boto")
-                self._boto = cast("BotoBucket", module.BotoBucket(self._connection, self._name))
+                made = loaded("s3_boto").BotoBucket(self._connection, self._name)
+                self._boto = cast("BotoBucket", made)
         return self._boto
 
     def folders_told(self, uri: Uri) -> _FoldersTold:

@@ -11,12 +11,15 @@ import encodings.idna  # noqa: F401 - connecting would import it in a thread, wh
 import functools
 import hashlib
 import hmac
+import ssl
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
+
+from datacachalog.adapters.storage.forks import no_fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +55,8 @@ def head(asked: Asked, region: str, keys: StaticKeys | None) -> Mapping[str, str
         "x-amz-checksum-mode": "ENABLED",
     }
     if keys is not None:
-        headers |= signed(path, query, headers, region, keys, datetime.now(UTC))
+        with no_fork:
+            headers |= signed(path, query, headers, region, keys, datetime.now(UTC))
     headers |= {"if-match": asked.etag, "user-agent": "datacachalog"}
     address = f"{parts.scheme}://{parts.netloc}{path}" + (f"?{query}" if query else "")
     request = urllib.request.Request(address, headers=headers, method="HEAD")  # noqa: S310 - http(s)
@@ -73,7 +77,9 @@ def _opener(scheme: str) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.ProxyHandler())
     if scheme == "https":
-        opener.add_handler(urllib.request.HTTPSHandler())
+        with no_fork:
+            context = ssl.create_default_context()
+        opener.add_handler(urllib.request.HTTPSHandler(context=context))
     else:
         opener.add_handler(urllib.request.HTTPHandler())
     return opener

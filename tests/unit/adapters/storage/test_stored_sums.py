@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import subprocess
 import sys
 import threading
@@ -40,7 +39,7 @@ SUMS = {
 ASKING = """
 import sys
 from datacachalog.adapters.storage.aws import StaticKeys
-from datacachalog.adapters.storage.comparing import loaded
+from datacachalog.adapters.storage.forks import loaded
 
 asking = loaded("signed_head")
 before = set(sys.modules)
@@ -349,25 +348,3 @@ def of_botocore(url, headers, keys, at):
     names = auth.signed_headers(auth.headers_to_sign(request))
     scope = auth.scope(request)
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}"
-
-
-def test_a_fork_waits_for_an_import_that_it_would_else_cut_in_two():
-    importing, forked = threading.Event(), []
-
-    def import_slowly():
-        with comparing._importing:
-            importing.set()
-            forked.append(0)
-            threading.Event().wait(0.3)
-            forked.append(1)
-
-    thread = threading.Thread(target=import_slowly)
-    thread.start()
-    importing.wait(30)
-
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if comparing.loaded("stored_sums") and forked == [0, 1] else 1)
-
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    thread.join()

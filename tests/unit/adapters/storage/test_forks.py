@@ -1,0 +1,62 @@
+"""A child must not wait for what a thread of its parent held as it was forked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from datacachalog.adapters.storage import forks
+from datacachalog.adapters.storage.aws import StaticKeys
+from datacachalog.adapters.storage.forks import loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+asking = loaded("signed_head")
+
+
+def _ask() -> None:
+    """Nobody listens there; what is asked is signed before that shows."""
+    asked = asking.Asked("https://127.0.0.1:1/lake", "customers", None, '"1"')
+    asking.head(asked, "eu-west-1", StaticKeys("key", "secret", None))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize(
+    ("module", "slow", "work"),
+    [
+        (importlib, "import_module", lambda: loaded("stored_sums")),
+        (asking, "signed", _ask),
+        (asking.ssl, "create_default_context", _ask),
+    ],
+    ids=["import", "signature", "context"],
+)
+def test_a_fork_waits_for(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, slow: str, work: Callable[[], object]
+) -> None:
+    begun, known = threading.Event(), getattr(module, slow)
+    asking._opener.cache_clear()
+    done: list[str] = []
+
+    def slowly(*args: object) -> object:
+        begun.set()
+        threading.Event().wait(0.3)
+        done.append(slow)
+        return known(*args)
+
+    monkeypatch.setattr(module, slow, slowly)
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(30)
+
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if done == [slow] and not forks.no_fork.locked() else 1)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    thread.join()
