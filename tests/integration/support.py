@@ -141,10 +141,11 @@ def output(process: subprocess.Popen[str], timeout_s: float = 100) -> str:
     """What a program printed; it must end well, and in time."""
     try:
         stdout, stderr = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
+    except subprocess.TimeoutExpired as late:
         process.kill()
-        stdout, stderr = process.communicate()
-        raise AssertionError(f"it did not end within {timeout_s} s: {stdout}{stderr}") from None
+        process.wait()  # not for what it printed: children of its own may hold the pipes
+        told = f"{late.stdout or b''!r} {late.stderr or b''!r}"
+        raise AssertionError(f"it did not end within {timeout_s} s: {told}") from None
     assert 0 == process.returncode, f"it ended with {process.returncode}: {stdout}{stderr}"
     return stdout
 

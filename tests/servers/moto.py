@@ -1,6 +1,6 @@
 """moto: a fake of S3 that keeps versions and takes objects of any name.
 
-Its writes happen one at a time, so it shows no races; SeaweedFS does.
+Its requests happen one at a time, so it shows no races; SeaweedFS does.
 """
 
 from __future__ import annotations
