@@ -298,6 +298,7 @@ CASES: dict[str, Case] = {
     "F48": _case(
         "an upload whose answer is lost",
         f"{_PUSHES}::test_no_answer_of_a_push_is_missed",
+        f"{_PUSHES}::test_an_upload_none_of_whose_answers_came_is_looked_for",
         f"{_PUSHES}::test_what_was_sent_twice_is_known_by_its_bytes",
     ),
     "F49": _case(

@@ -14,6 +14,7 @@ from datacachalog import (
     DatacachalogError,
     Outcome,
     StorageAccessError,
+    StorageUnavailableError,
     UnsupportedOperationError,
 )
 from datacachalog.testing.payloads import payload, seed_of
@@ -99,6 +100,34 @@ class TestLostAnswers:
 
         assert 9 == remote.seed()
         assert Outcome.UNCHANGED is catalog.obtain("customers").outcome
+
+    @pytest.mark.parametrize("expect", ["cached", "any"])
+    def test_an_upload_none_of_whose_answers_came_is_looked_for(
+        self, remote, catalog, file, expect
+    ):
+        remote.put(1)
+        catalog.fetch("customers")
+        remote.proxy.hook = lambda exchange: (
+            Script(is_lost=True) if _makes_the_object(remote, exchange) else None
+        )
+
+        catalog.push("customers", file, expect=expect)
+
+        assert 9 == remote.seed()
+        assert Outcome.UNCHANGED is catalog.obtain("customers").outcome
+
+    def test_what_is_found_then_must_be_the_pushed_bytes(self, remote, catalog, file):
+        remote.put(1)
+        catalog.fetch("customers")
+        remote.put(2, file.stat().st_size)
+        remote.proxy.hook = lambda exchange: (
+            Script(is_lost=True) if _makes_the_object(remote, exchange) else None
+        )
+
+        with pytest.raises(StorageUnavailableError):
+            catalog.push("customers", file)
+
+        assert 2 == remote.seed()
 
     @pytest.mark.parametrize(
         ("size_bytes", "expect", "is_versioned"), [(SMALL, "absent", True), (BIG, "any", False)]

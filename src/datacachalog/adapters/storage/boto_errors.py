@@ -11,6 +11,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
@@ -93,12 +94,15 @@ def is_refusal(error: ClientError) -> bool:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in {409, 412}
 
 
-def was_repeated(conflict: ConflictError) -> bool:
-    """Whether the refused request had been sent before: it may have met its own work."""
-    answer = conflict.__cause__
-    if not isinstance(answer, ClientError):
-        return False
-    return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+def may_be_done(error: ConflictError | StorageUnavailableError) -> bool:
+    """Whether a write that failed so may have happened: an answer to it may be lost.
+
+    One that was refused may have met its own work, if it had been sent before.
+    """
+    answer = error.__cause__
+    if isinstance(error, ConflictError) and isinstance(answer, ClientError):
+        return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+    return isinstance(answer, HTTPClientError)  # it was sent, and nothing came
 
 
 def _of_tls(error: SSLError) -> str:

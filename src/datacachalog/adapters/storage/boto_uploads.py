@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from datacachalog.adapters.storage.boto_errors import is_refusal, translated, was_repeated
+from datacachalog.adapters.storage.boto_errors import is_refusal, may_be_done, translated
 from datacachalog.domain.errors import ConflictError, UnsupportedOperationError
 from datacachalog.domain.objects import ABSENT, Revision
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, UploadPartOutputTypeDef
 
     from datacachalog.adapters.storage.s3_answers import Written
+    from datacachalog.domain.errors import StorageUnavailableError
     from datacachalog.domain.objects import Expected, ObjectInfo
     from datacachalog.domain.uri import Uri
     from datacachalog.ports import TransferProgress
@@ -137,9 +138,9 @@ class BotoUploads:
         pool.shutdown()
         return sorted(done, key=lambda part: part["PartNumber"])
 
-    def was_repeated(self, conflict: ConflictError) -> bool:
-        """Whether the refused request had been sent before: it may have met its own work."""
-        return was_repeated(conflict)
+    def may_be_done(self, error: ConflictError | StorageUnavailableError) -> bool:
+        """Whether an upload that failed so may have happened."""
+        return may_be_done(error)
 
     def holds(self, uri: Uri, found: ObjectInfo, path: Path) -> bool:
         """Whether an object, which is read once more, holds the bytes of a file of its size."""

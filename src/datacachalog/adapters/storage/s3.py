@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.disk import cache_errors
@@ -261,34 +261,36 @@ class _Bucket:
         try:
             written = upload(path, size, uri, expect, progress)
         except ConflictError as conflict:
-            if (own := self._own_work(uri, path, size, conflict)) is not None:
+            if uploads.may_be_done(conflict) and (own := self._own_work(uri, path, size)):
                 return own
-            if expect is ANY:
-                detail = "others write to it at the same time; try again"
-                raise StorageUnavailableError(str(uri), detail) from conflict
-            found, expected = self._name_of_found(uri), _name_of(expect)
-            if found == expected:  # by now; it was another one
-                found = "another revision"
-            raise ConflictError(str(uri), expected, found) from conflict
+            raise self._refused(uri, expect) from conflict
+        except StorageUnavailableError as error:
+            with suppress(StorageError):
+                if uploads.may_be_done(error) and (own := self._own_work(uri, path, size)):
+                    return own
+            raise
         return self._described(uri, size, written)
 
-    def _own_work(
-        self, uri: Uri, path: Path, size_bytes: int, conflict: ConflictError
-    ) -> ObjectInfo | None:
-        """What an upload was refused for, if it is what it had written itself.
+    def _own_work(self, uri: Uri, path: Path, size_bytes: int) -> ObjectInfo | None:
+        """What is there, if it is what an upload whose answer was lost has written.
 
-        A request whose answer was lost is sent again, and then meets its own work. Whether the
-        object is that is told by its bytes: not every server's entity tag says anything of them.
+        Told by its bytes: not every server's entity tag says anything of them.
         """
-        uploads = self.boto.uploads
-        if not uploads.was_repeated(conflict):
-            return None
         try:
             found = self.objects.stat(uri, None)
         except ObjectNotFoundError:
             return None
-        is_own = found.size_bytes == size_bytes and uploads.holds(uri, found, path)
+        is_own = found.size_bytes == size_bytes and self.boto.uploads.holds(uri, found, path)
         return found if is_own else None
+
+    def _refused(self, uri: Uri, expect: Expected) -> ConflictError | StorageUnavailableError:
+        if expect is ANY:
+            detail = "others write to it at the same time; try again"
+            return StorageUnavailableError(str(uri), detail)
+        found, expected = self._name_of_found(uri), _name_of(expect)
+        if found == expected:  # by now; it was another one
+            found = "another revision"
+        return ConflictError(str(uri), expected, found)
 
     def _name_of_found(self, uri: Uri) -> str:
         try:
