@@ -64,8 +64,10 @@ def frames(terminal: Terminal) -> list[str]:
 
 
 class TestDrawing:
+    """The clock stands still, so that nothing is drawn by itself, however slow the machine is."""
+
     def test_one_transfer_is_one_line_with_bytes_and_speed(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("customers") as transfer:
             transfer.total(100 * MIB)
@@ -77,7 +79,7 @@ class TestDrawing:
         assert "25.0/100.0 MiB" in line
 
     def test_several_have_a_line_of_sums_first(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("a") as a, progress.transfer("b") as b:
             a.total(4 * MIB)
@@ -92,7 +94,7 @@ class TestDrawing:
         assert ["a", "b"] == [line.split()[0] for line in rest]
 
     def test_of_a_thousand_only_the_oldest_eight_are_shown(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
         numbers = [progress.begin(f"part{n}", MIB) for n in range(1000)]
         for number in numbers[:3]:
             progress.advance(number, MIB)
@@ -105,7 +107,7 @@ class TestDrawing:
         assert [f"part{n}" for n in range(3, 11)] == [line.split()[0] for line in rest]
 
     def test_the_screen_is_left_as_it_was(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("customers") as transfer:
             transfer.total(MIB)
@@ -116,7 +118,7 @@ class TestDrawing:
         assert shown.count("\n") == shown.count("\x1b[1A")
 
     def test_the_end_is_drawn_before_it_is_erased(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("customers") as transfer:
             transfer.total(100 * MIB)
@@ -127,7 +129,7 @@ class TestDrawing:
         assert "100.0/100.0 MiB" in frames(terminal)[-1]
 
     def test_a_transfer_that_failed_is_not_drawn_as_if_it_were_whole(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         number = progress.begin("customers", 100 * MIB)
         progress.draw()
@@ -138,7 +140,7 @@ class TestDrawing:
         assert "83.0/100.0 MiB" in frames(terminal)[-1]
 
     def test_nothing_is_drawn_before_the_size_is_known(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("customers") as transfer:
             transfer.advance(0)
@@ -147,7 +149,7 @@ class TestDrawing:
         assert "" == terminal.getvalue()
 
     def test_nothing_is_drawn_after_the_context_has_ended(self, console, terminal):
-        with RichProgress(console) as progress, progress.transfer("a") as transfer:
+        with RichProgress(console, clock=Clock()) as progress, progress.transfer("a") as transfer:
             transfer.total(MIB)
             progress.draw()
             progress.__exit__(None, None, None)
@@ -161,7 +163,7 @@ class TestDrawing:
         assert erased == terminal.getvalue()
 
     def test_a_name_cannot_move_the_terminal(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("a\x1b[2Jb[red]") as transfer:
             transfer.total(MIB)
@@ -170,7 +172,7 @@ class TestDrawing:
         assert "a\\x1b[2Jb[red]" in terminal.getvalue()
 
     def test_a_terminal_that_is_gone_does_not_end_the_transfer(self, console, terminal):
-        progress = RichProgress(console)
+        progress = RichProgress(console, clock=Clock())
 
         with progress.transfer("customers") as transfer:
             transfer.total(MIB)
@@ -199,7 +201,7 @@ class TestCounting:
         return seen
 
     def test_bytes_are_counted_by_many_threads_at_once(self, pictures):
-        progress = RichProgress()
+        progress = RichProgress(clock=Clock())
 
         with progress.transfer("a") as transfer, ThreadPoolExecutor(8) as pool:
             transfer.total(80_000)
@@ -215,7 +217,7 @@ class TestCounting:
             transfer.advance(1)
 
     def test_a_part_that_is_moved_again_does_not_count_twice(self, pictures):
-        progress = RichProgress()
+        progress = RichProgress(clock=Clock())
 
         with progress.transfer("a") as transfer:
             transfer.total(10)
@@ -226,7 +228,7 @@ class TestCounting:
         assert 10 == pictures[-1].moved_bytes
 
     def test_what_a_failed_transfer_did_not_move_is_not_waited_for(self, pictures):
-        progress = RichProgress()
+        progress = RichProgress(clock=Clock())
         failed, other = progress.begin("failed", 10), progress.begin("other", 5)
         progress.advance(failed, 4)
 
@@ -236,7 +238,7 @@ class TestCounting:
         assert Picture((Row(other, "other", 0, 5),), 2, 1, 4, 9) == pictures[-1]
 
     def test_bytes_that_come_after_the_end_are_not_counted(self, pictures):
-        progress = RichProgress()
+        progress = RichProgress(clock=Clock())
         ended, other = progress.begin("ended", 10), progress.begin("other", 5)
         progress.end(ended)
 
@@ -269,7 +271,7 @@ class TestCounting:
         assert [1, 1] == [picture.begun for picture in pictures]
 
     def test_counting_a_block_is_cheap(self):
-        progress = RichProgress()
+        progress = RichProgress(clock=Clock())
         with progress.transfer("a") as transfer:
             transfer.total(1)
             begun = time.perf_counter()
@@ -304,11 +306,11 @@ class TestWatching:
     def test_the_screen_is_drawn_at_most_ten_times_a_second(self, console, terminal):
         with RichProgress(console) as progress, progress.transfer("customers") as transfer:
             transfer.total(MIB)
-            end = time.monotonic() + 0.9
-            while time.monotonic() < end:
+            begun = time.monotonic()
+            while terminal.getvalue().count("customers") < 5:
                 transfer.advance(1)
 
-        assert 1 <= terminal.getvalue().count("customers") <= 10
+        assert time.monotonic() - begun >= 0.5
 
     def test_one_thread_draws_and_it_ends_with_the_context(self, console):
         def drawing() -> list[threading.Thread]:
