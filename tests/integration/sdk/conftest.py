@@ -13,7 +13,7 @@ from tests.servers.counting import CountingProxy
 from tests.servers.datlake import DatlakeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tests.servers.seaweedfs import SeaweedFS
@@ -54,6 +54,19 @@ def lakes(
     yield named
     for one in made.values():
         one.server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_lake(lakes: Callable[[str], Lake], request: pytest.FixtureRequest) -> Lake:
+    """A registry of the test's module, with a bucket."""
+    return lakes(request.module.__name__.rpartition(".")[2])
+
+
+@pytest.fixture
+def lake(own_lake: Lake, use_environment: Callable[[Mapping[str, str]], None]) -> Lake:
+    """The module's registry, with a bucket that this process can reach too."""
+    use_environment(own_lake.s3.environment())
+    return own_lake
 
 
 @pytest.fixture

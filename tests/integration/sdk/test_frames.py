@@ -40,17 +40,6 @@ if TYPE_CHECKING:
     from tests.servers.datlake import DatlakeServer
 
 
-@pytest.fixture(scope="module")
-def own_lake(lakes):
-    return lakes("frames")
-
-
-@pytest.fixture
-def lake(own_lake, use_environment):
-    use_environment(own_lake.s3.environment())
-    return own_lake
-
-
 @pytest.fixture
 def client(lake):
     return DatlakeClient(lake.server.base_url, lake.server.admin_key)

@@ -33,18 +33,6 @@ if TYPE_CHECKING:
     from tests.integration.sdk.lake import Lake
 
 
-@pytest.fixture(scope="module")
-def own_lake(lakes):
-    return lakes("queries")
-
-
-@pytest.fixture
-def lake(own_lake, use_environment):
-    """A registry with a bucket, both of which this process can reach."""
-    use_environment(own_lake.s3.environment())
-    return own_lake
-
-
 @pytest.fixture
 def client(lake):
     return DatlakeClient(lake.server.base_url, lake.server.admin_key)
