@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from datacachalog.server.auditing import note
@@ -25,19 +24,13 @@ from datacachalog.server.web import request_id, services
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from fastapi import Request
     from pydantic import BaseModel
     from sqlalchemy import Connection
 
-    from datacachalog.server.database import Database
     from datacachalog.server.identity.access import Caller
 
-KEPT = timedelta(days=30)
-"""For how long a key stands for a request; the page about the API says so, too."""
-
-_FORGOTTEN_AT_ONCE = 10_000
 _KEY = re.compile(IDEMPOTENCY_KEY)
 _REPLAYED = "Idempotent-Replayed"
 _CONDITIONS = ("if-match", "if-none-match")  # under another one it is another request
@@ -84,17 +77,20 @@ def write(
     key = _key(request)
     database = services(request).database
     digest = _digest(request, asked)
-    for is_last in (False, True):
-        try:
-            with database.writing() as connection:
-                if lock is not None:
-                    database.hold(connection, lock)
-                known = _known(connection, caller, key, digest)
-                return known or _changed(connection, request, caller, key, digest, change)
-        except IntegrityError:
-            if key is None or is_last:
-                raise
-    raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+    def attempt() -> Response:
+        with database.writing() as connection:
+            if lock is not None:
+                database.hold(connection, lock)
+            known = _known(connection, caller, key, digest)
+            return known or _changed(connection, request, caller, key, digest, change)
+
+    try:
+        return attempt()
+    except IntegrityError:
+        if key is None:
+            raise
+    return attempt()  # the same request came twice at once, and the other one was first
 
 
 def _key(request: Request) -> str | None:
@@ -161,15 +157,3 @@ def _changed(
 def _response(status: int, body: str, location: str | None, more: dict[str, str]) -> Response:
     headers = more if location is None else {**more, "Location": location}
     return Response(body, status, headers=headers, media_type="application/json")
-
-
-def forget_keys(database: Database, at: datetime) -> int:
-    """Forgets keys that were first used longer ago than `KEPT`; how many."""
-    key = (idempotency.c.principal_id, idempotency.c.key)
-    old = select(*key).where(idempotency.c.created_at < at - KEPT)
-    with database.reading() as connection:
-        if connection.execute(old.limit(1)).first() is None:
-            return 0
-    is_old = tuple_(*key).in_(old.limit(_FORGOTTEN_AT_ONCE))
-    with database.writing() as connection:
-        return connection.execute(delete(idempotency).where(is_old)).rowcount

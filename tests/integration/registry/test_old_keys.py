@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from datacachalog.server.identity.principals import now
 from datacachalog.server.schema import idempotency
 from datacachalog.server.work.chores import do_chores
-from datacachalog.server.writing import KEPT, forget_keys
+from datacachalog.server.work.old_keys import KEPT, forget_keys
 from datacachalog.testing.payloads import at_once
 
 ROLES = "/api/v1/roles"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from datacachalog.server.events.log import prune
 from datacachalog.server.identity.principals import now
 from datacachalog.server.lineage.runs import mark_lost
-from datacachalog.server.writing import forget_keys
+from datacachalog.server.work.old_keys import forget_keys
 
 if TYPE_CHECKING:
     from datacachalog.server.database import Database
