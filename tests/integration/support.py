@@ -142,8 +142,8 @@ def output(process: subprocess.Popen[str], timeout_s: float = 100) -> str:
     try:
         stdout, stderr = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as late:
-        process.kill()
-        process.wait()  # not for what it printed: children of its own may hold the pipes
+        with process:  # no more is read: children of its own may hold the pipes
+            process.kill()
         told = f"{late.stdout or b''!r} {late.stderr or b''!r}"
         raise AssertionError(f"it did not end within {timeout_s} s: {told}") from None
     assert 0 == process.returncode, f"it ended with {process.returncode}: {stdout}{stderr}"

@@ -226,19 +226,21 @@ while not any(Path(sys.argv[2], "v1", "partial").glob("*/*")):
     time.sleep(0.01)
 children = []
 told, telling = os.pipe()
+waiting, working = os.pipe()
 for known in (first, catalog("two"), catalog("big")):
     if (pid := os.fork()) == 0:
+        os.close(working)
         tell(known)
         os.write(telling, b".")
-        time.sleep(600)  # as a worker that waits for more to do
+        os.read(waiting, 1)  # as a worker that waits for more to do, until its parent ends
         os._exit(0)
     children.append(pid)
 thread.join()
 tell(catalog("slow"))
 for pid in children:
     os.read(told, 1)
+os.close(working)
 for pid in children:
-    os.kill(pid, 9)
     os.waitpid(pid, 0)
 """
 
