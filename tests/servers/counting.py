@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from tests.servers.exchange import Exchange, Script, Tally
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from http.client import HTTPResponse
 
@@ -32,16 +33,19 @@ _HOP_BY_HOP = {"connection", "expect", "keep-alive", "proxy-connection", "te", "
 class CountingProxy(Tally):
     """A running proxy before the server at `upstream`; it has counted all since `reset`.
 
+    With `tls`, clients speak TLS with it; it speaks plainly with the server.
+
     `hook` may be set at any time. It is called with every exchange before the server sees the
     request; where it returns None the exchange passes as it is. An exchange is listed from its
     arrival on, and complete before its client has read the last byte of the answer.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
+        self._scheme = "http" if tls is None else "https"
         self.upstream = upstream.removeprefix("http://").rstrip("/")
         self.hook: Callable[[Exchange], Script | None] = lambda _: None
-        self._server = _Server(self)
+        self._server = _Server(self, tls)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
@@ -49,7 +53,7 @@ class CountingProxy(Tally):
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def reset(self) -> None:
         """Forgets what was counted so far."""
@@ -81,11 +85,15 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True  # a forgotten proxy lets the interpreter end
 
-    def __init__(self, proxy: CountingProxy) -> None:
+    def __init__(self, proxy: CountingProxy, tls: ssl.SSLContext | None) -> None:
         self.proxy = proxy
         self.open: set[_Handler] = set()
         self.is_closing = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:  # hands are shaken by the connection's own thread, as it first reads
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def server_close(self) -> None:
         self.is_closing.set()

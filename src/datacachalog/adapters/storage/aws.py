@@ -60,7 +60,9 @@ class Connection:
     """How to talk to one S3 server.
 
     `endpoint` is None for AWS itself. `keys` is None where there are none to use (`anonymous`) or
-    boto3's chain is to find them: profiles, SSO, assumed roles, containers, instances.
+    boto3's chain is to find them: profiles, SSO, assumed roles, containers, instances. `ca_bundle`
+    is the file of the authorities to trust in place of the system's; `only_boto` where obstore,
+    which knows `SSL_CERT_FILE` alone, is not told of them.
     """
 
     endpoint: str | None
@@ -70,6 +72,8 @@ class Connection:
     keys: StaticKeys | None
     virtual_hosts: bool
     allow_http: bool
+    ca_bundle: str | None = None
+    only_boto: bool = False
 
     @property
     def partition(self) -> str | None:
@@ -118,6 +122,7 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     profile = _profile(environ, name or "default")
     endpoint = options.endpoint_url or _endpoint(environ, profile)
     is_http = (endpoint or "").lower().startswith("http://")
+    ca_bundle, ssl_file = _ca_bundle(environ, profile), environ.get("SSL_CERT_FILE") or None
     is_virtual = options.addressing_style == "virtual"
     if is_virtual and _IP_HOST.fullmatch(urlsplit(endpoint or "").hostname or ""):
         problem = "cannot be 'virtual' where the endpoint is an IP address"
@@ -130,7 +135,13 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
         keys=None if options.anonymous or options.profile else _keys(environ),
         virtual_hosts=is_virtual,
         allow_http=is_http and options.allow_http is not False,
+        ca_bundle=ca_bundle or ssl_file,
+        only_boto=ca_bundle is not None and ssl_file is None and not is_http,
     )
+
+
+def _ca_bundle(environ: Mapping[str, str], profile: Mapping[str, str]) -> str | None:
+    return environ.get("AWS_CA_BUNDLE") or profile.get("ca_bundle") or None
 
 
 def _region(options: StorageOptions, environ: Mapping[str, str], profile: Mapping[str, str]) -> str:

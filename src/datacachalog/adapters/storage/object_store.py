@@ -111,7 +111,8 @@ class ObjectStore:
             return None
         module = loaded("signed_head")
         asked = module.Asked(self._connection.url(self._bucket), uri.path, version, etag)
-        answer = module.head(asked, self._connection.region, keys)
+        used = self._connection
+        answer = module.head(asked, used.region, keys, used.ca_bundle)
         return cast("Mapping[str, str] | None", answer)
 
     def _keys(self) -> StaticKeys | None:

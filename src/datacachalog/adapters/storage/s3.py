@@ -2,7 +2,7 @@
 
 The data plane is obstore. boto3, which takes 0.2 s to import, joins in for what only it can do:
 the credential chain, versions, uploads in parts that complete on a condition, and everything in a
-process that was forked from one that used obstore.
+process that was forked from one that used obstore, or where only boto3 knows whom to trust.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class _Bucket:
         self.objects = self._reached(uri)
 
     def _reached(self, uri: Uri) -> ObjectStore | BotoObjects:
-        if survives_here():
+        if survives_here() and not self._connection.only_boto:
             return ObjectStore(self._connection, uri, self._credentials(uri))
         return self.boto.objects
 

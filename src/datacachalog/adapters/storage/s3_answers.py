@@ -13,7 +13,7 @@ NO_S3_ANSWER = (
     "its answer is not one of an S3 server; look at the endpoint, and for a proxy or a login page"
 )
 NO_TLS = "it does not speak TLS; does its address begin with http://?"
-NO_TRUST = "its certificate is not trusted"
+NO_TRUST = "its certificate is not trusted; SSL_CERT_FILE may name whom else to trust"
 
 Written: TypeAlias = tuple[str | None, str | None]
 """The entity tag and the version id that the answer to an upload gave to what it made."""

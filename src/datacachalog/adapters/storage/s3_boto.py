@@ -9,6 +9,7 @@ import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 _CONNECTIONS = 16
 # Credentials that do not say when they end are asked for again after this long.
 _CREDENTIALS_TTL = timedelta(minutes=1)
+_SYSTEM_CA_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 _VERSION_OR_MARKER = re.compile(rb"<(Version|DeleteMarker)>.*?</\1>", re.DOTALL)
 _VERSION_ID = re.compile(rb"<VersionId>(.*?)</VersionId>", re.DOTALL)
 
@@ -93,7 +100,10 @@ class BotoBucket:
             if self._client is None:
                 connection = self._connection
                 self._client = self._opened().client(
-                    "s3", endpoint_url=connection.endpoint, config=_config(connection)
+                    "s3",
+                    endpoint_url=connection.endpoint,
+                    config=_config(connection),
+                    verify=connection.ca_bundle or _of_the_system(),
                 )
                 events = self._client.meta.events
                 events.register("before-parse.s3.ListObjectVersions", _keep_order)
@@ -167,6 +177,14 @@ def _newest_first(uri: Uri, described: list[Any], page: Any) -> list[ObjectInfo]
         )
         for version in described
     ]
+
+
+def _of_the_system() -> str | None:
+    """The file of the authorities that this system trusts, as obstore does; None for boto3's own.
+
+    Where it is depends on the system (those of Debian, Fedora, SUSE, and of Alpine and macOS).
+    """
+    return next((name for name in _SYSTEM_CA_BUNDLES if Path(name).exists()), None)
 
 
 def _config(connection: Connection) -> Config:

@@ -11,6 +11,7 @@ import encodings.idna  # noqa: F401 - connecting would import it in a thread, wh
 import functools
 import hashlib
 import hmac
+import selectors
 import ssl
 import urllib.request
 from dataclasses import dataclass
@@ -41,11 +42,13 @@ class Asked:
     etag: str
 
 
-def head(asked: Asked, region: str, keys: StaticKeys | None) -> Mapping[str, str] | None:
+def head(
+    asked: Asked, region: str, keys: StaticKeys | None, ca_bundle: str | None = None
+) -> Mapping[str, str] | None:
     """What an object is described with if it has that tag; the names in small letters.
 
-    None where there is no such answer, whatever the reason: redirects are not followed, and
-    nothing is asked again.
+    `ca_bundle` is the file of whom to trust, if not the system's. None where there is no such
+    answer, whatever the reason: redirects are not followed, and nothing is asked again.
     """
     parts = urlsplit(asked.bucket_url)
     path = f"{parts.path}/{quote(asked.key, safe='/~')}"
@@ -61,7 +64,7 @@ def head(asked: Asked, region: str, keys: StaticKeys | None) -> Mapping[str, str
     address = f"{parts.scheme}://{parts.netloc}{path}" + (f"?{query}" if query else "")
     request = urllib.request.Request(address, headers=headers, method="HEAD")  # noqa: S310 - http(s)
     try:
-        answer = _opener(parts.scheme).open(request, timeout=_TIMEOUT_S)
+        answer = _opener(parts.scheme, ca_bundle).open(request, timeout=_TIMEOUT_S)
         if answer is None:  # it would take a proxy that cannot be spoken to
             return None
         with answer:
@@ -72,17 +75,45 @@ def head(asked: Asked, region: str, keys: StaticKeys | None) -> Mapping[str, str
 
 
 @functools.cache
-def _opener(scheme: str) -> urllib.request.OpenerDirector:
+def _opener(scheme: str, ca_bundle: str | None) -> urllib.request.OpenerDirector:
     """What knows the proxies of the environment, and takes every status for an answer."""
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.ProxyHandler())
     if scheme == "https":
         with no_fork:
-            context = ssl.create_default_context()
+            context = ssl.create_default_context(cafile=ca_bundle)
+        context.sslsocket_class = _TlsSocket
         opener.add_handler(urllib.request.HTTPSHandler(context=context))
     else:
         opener.add_handler(urllib.request.HTTPHandler())
     return opener
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """Shakes hands in steps, so that a fork waits for a step, and not for the other side."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - ssl's
+        timeout_s = self.gettimeout()
+        self.settimeout(0)
+        try:
+            while (wanted := self._next_step()) is not None:
+                with selectors.DefaultSelector() as selector:
+                    selector.register(self, wanted)
+                    if not selector.select(timeout_s):
+                        raise TimeoutError("the other side does not shake hands")
+        finally:
+            self.settimeout(timeout_s)
+
+    def _next_step(self) -> int | None:
+        """Goes as far as it can, and tells what it then waits for, unless that is the end."""
+        try:
+            with no_fork:
+                super().do_handshake()
+        except ssl.SSLWantReadError:
+            return selectors.EVENT_READ
+        except ssl.SSLWantWriteError:
+            return selectors.EVENT_WRITE
+        return None
 
 
 def signed(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,15 +17,16 @@ from datacachalog.adapters.storage.forks import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
 asking = loaded("signed_head")
 
 
 def _ask() -> None:
-    """Nobody listens there; what is asked is signed before that shows."""
-    asked = asking.Asked("https://127.0.0.1:1/lake", "customers", None, '"1"')
-    asking.head(asked, "eu-west-1", StaticKeys("key", "secret", None))
+    """Asks one that listens, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bucket = f"https://127.0.0.1:{server.getsockname()[1]}/lake"
+        asked = asking.Asked(bucket, "customers", None, '"1"')
+        assert asking.head(asked, "eu-west-1", StaticKeys("key", "secret", None)) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -32,22 +35,24 @@ def _ask() -> None:
     [
         (importlib, "import_module", lambda: loaded("stored_sums")),
         (asking, "signed", _ask),
-        (asking.ssl, "create_default_context", _ask),
+        (ssl, "create_default_context", _ask),
+        (ssl.SSLSocket, "do_handshake", _ask),
     ],
-    ids=["import", "signature", "context"],
+    ids=["import", "signature", "context", "handshake"],
 )
 def test_a_fork_waits_for(
-    monkeypatch: pytest.MonkeyPatch, module: ModuleType, slow: str, work: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch, module: object, slow: str, work: Callable[[], object]
 ) -> None:
     begun, known = threading.Event(), getattr(module, slow)
     asking._opener.cache_clear()
+    monkeypatch.setattr(asking, "_TIMEOUT_S", 0.1)
     done: list[str] = []
 
-    def slowly(*args: object) -> object:
+    def slowly(*args: object, **options: object) -> object:
         begun.set()
         threading.Event().wait(0.3)
         done.append(slow)
-        return known(*args)
+        return known(*args, **options)
 
     monkeypatch.setattr(module, slow, slowly)
     thread = threading.Thread(target=work)

@@ -322,7 +322,7 @@ class TestAsking:
             def open(self, request, timeout):
                 asked.append((request.full_url, request.get_header("Host")))
 
-        monkeypatch.setattr(signed_head, "_opener", lambda _: Opener())
+        monkeypatch.setattr(signed_head, "_opener", lambda *_: Opener())
         port = {"http": 80, "https": 443}[scheme]
 
         assert None is head(Asked(f"{scheme}://h:{port}/lake", "a", None, '"a"'), "x", KEYS)

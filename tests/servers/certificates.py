@@ -1,0 +1,59 @@
+"""An authority that nobody knows, and a certificate of it for this machine."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Authority:
+    """One that has signed the certificate of 127.0.0.1. `file` is its own, for those who trust it.
+
+    `context` is what a server there serves TLS with.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of the tests")])
+        own = _certificate(name, key, key, x509.BasicConstraints(ca=True, path_length=0))
+        here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+        served = _certificate(name, server_key, key, here)
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(own.public_bytes(Encoding.PEM))
+        chain = folder / "server.pem"
+        secret = server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        chain.write_bytes(secret + served.public_bytes(Encoding.PEM))
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(chain)
+
+
+def _certificate(
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    extension: x509.ExtensionType,
+) -> x509.Certificate:
+    is_own = key is signer
+    nobody = x509.Name([])
+    return (
+        x509.CertificateBuilder()
+        .issuer_name(issuer)
+        .subject_name(issuer if is_own else nobody)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(extension, critical=True)
+        .sign(signer, SHA256())
+    )
