@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.support import Remote
+from tests.servers.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from datacachalog import Catalog
     from tests.servers.counting import CountingProxy
     from tests.servers.seaweedfs import SeaweedFS
+
+
+@pytest.fixture(scope="session")
+def authority(scratch: Path) -> Authority:
+    """Whom nobody trusts who was not told to."""
+    return Authority(scratch)
 
 
 @pytest.fixture

@@ -9,19 +9,14 @@ import pytest
 from datacachalog import Catalog, Dataset, StorageUnavailableError
 from datacachalog.testing.payloads import payload, seed_of
 from tests.integration.support import BIG, SMALL, Remote
-from tests.servers.certificates import Authority
 from tests.servers.counting import CountingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from tests.servers.certificates import Authority
     from tests.servers.seaweedfs import SeaweedFS
-
-
-@pytest.fixture(scope="session")
-def authority(scratch: Path) -> Authority:
-    return Authority(scratch)
 
 
 @pytest.fixture
