@@ -116,13 +116,13 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     environment are used unless the catalog names a profile.
 
     Raises:
-        SettingError: an endpoint is no address, or a key no key.
+        SettingError: an endpoint is no address, a key no key, or a file of authorities missing.
     """
     name = options.profile or environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE")
     profile = _profile(environ, name or "default")
     endpoint = options.endpoint_url or _endpoint(environ, profile)
     is_http = (endpoint or "").lower().startswith("http://")
-    ca_bundle, ssl_file = _ca_bundle(environ, profile), environ.get("SSL_CERT_FILE") or None
+    ca_bundle = None if is_http else _ca_bundle(environ, profile)
     is_virtual = options.addressing_style == "virtual"
     if is_virtual and _IP_HOST.fullmatch(urlsplit(endpoint or "").hostname or ""):
         problem = "cannot be 'virtual' where the endpoint is an IP address"
@@ -135,13 +135,23 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
         keys=None if options.anonymous or options.profile else _keys(environ),
         virtual_hosts=is_virtual,
         allow_http=is_http and options.allow_http is not False,
-        ca_bundle=ca_bundle or ssl_file,
-        only_boto=ca_bundle is not None and ssl_file is None and not is_http,
+        ca_bundle=ca_bundle,
+        only_boto=ca_bundle is not None and not environ.get("SSL_CERT_FILE"),
     )
 
 
 def _ca_bundle(environ: Mapping[str, str], profile: Mapping[str, str]) -> str | None:
-    return environ.get("AWS_CA_BUNDLE") or profile.get("ca_bundle") or None
+    found = (
+        ("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")),
+        ("ca_bundle, in the AWS profile,", profile.get("ca_bundle")),
+        ("SSL_CERT_FILE", environ.get("SSL_CERT_FILE")),
+    )
+    for setting, file in found:
+        if file:
+            if not Path(file).exists():  # each client says something else then
+                raise SettingError(setting, "names a file that is not there")
+            return file
+    return None
 
 
 def _region(options: StorageOptions, environ: Mapping[str, str], profile: Mapping[str, str]) -> str:

@@ -95,14 +95,14 @@ def is_refusal(error: ClientError) -> bool:
 
 
 def may_be_done(error: ConflictError | StorageUnavailableError) -> bool:
-    """Whether a write that failed so may have happened: an answer to it may be lost.
+    """Whether a write that failed so may have happened, as an answer to it may be lost.
 
-    One that was refused may have met its own work, if it had been sent before.
+    It was sent, and nothing came; or sent more than once: the last one may have met its own work.
     """
     answer = error.__cause__
-    if isinstance(error, ConflictError) and isinstance(answer, ClientError):
+    if isinstance(answer, ClientError):
         return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-    return isinstance(answer, HTTPClientError)  # it was sent, and nothing came
+    return isinstance(answer, HTTPClientError)
 
 
 def _of_tls(error: SSLError) -> str:

@@ -280,7 +280,9 @@ class _Bucket:
             found = self.objects.stat(uri, None)
         except ObjectNotFoundError:
             return None
-        is_own = found.size_bytes == size_bytes and self.boto.uploads.holds(uri, found, path)
+        if found.size_bytes != size_bytes:
+            return None
+        is_own = retried(lambda: self.boto.uploads.holds(uri, found, path))
         return found if is_own else None
 
     def _refused(self, uri: Uri, expect: Expected) -> ConflictError | StorageUnavailableError:

@@ -218,3 +218,36 @@ def test_a_user_without_a_home_has_no_files(monkeypatch):
 
     assert "us-east-1" == connection(StorageOptions(), {}).region
     assert "us-east-1" == connection(StorageOptions(), {"AWS_CONFIG_FILE": "~/config"}).region
+
+
+class TestWhomToTrust:
+    @pytest.fixture
+    def file(self, tmp_path):
+        (tmp_path / "authority.pem").touch()
+        return str(tmp_path / "authority.pem")
+
+    @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
+    def test_a_variable_says_it(self, name, file):
+        found = connection(StorageOptions(), {name: file})
+
+        assert (file, name == "AWS_CA_BUNDLE") == (found.ca_bundle, found.only_boto)
+
+    def test_with_both_each_client_has_its_own(self, file, tmp_path):
+        (tmp_path / "other.pem").touch()
+        environ = {"SSL_CERT_FILE": str(tmp_path / "other.pem"), "AWS_CA_BUNDLE": file}
+
+        found = connection(StorageOptions(), environ)
+
+        assert (file, False) == (found.ca_bundle, found.only_boto)
+
+    def test_plain_http_needs_nobody(self):
+        options = StorageOptions(endpoint_url="http://127.0.0.1:9000")
+
+        found = connection(options, {"AWS_CA_BUNDLE": "/nowhere"})
+
+        assert (None, False) == (found.ca_bundle, found.only_boto)
+
+    @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
+    def test_a_file_that_is_not_there_is_told(self, name):
+        with pytest.raises(SettingError, match=f"{name} names a file that is not there"):
+            connection(StorageOptions(), {name: "/nowhere"})
