@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.processes import ServerDidNotStartError, ServerProcess, free_ports
+from tests.servers.processes import HeldPorts, ServerDidNotStartError, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,8 @@ class DatlakeServer:
         folder.mkdir(parents=True)
         self.folder, self.data_dir = folder, folder / "data"
         self.more: dict[str, str] = dict(environment or {})
-        (self.port,) = free_ports(1)
+        self._ports = HeldPorts(1)  # also while it is down
+        (self.port,) = self._ports
         self.base_url = f"http://127.0.0.1:{self.port}"
         self._starts = 0
         self.start()
@@ -117,7 +118,7 @@ class DatlakeServer:
         if body is not None:
             request.add_header("Content-Type", "application/json")
             request.data = json.dumps(body).encode()
-        with _OPENER.open(request, timeout=30) as answer:
+        with _OPENER.open(request, timeout=60) as answer:
             told = answer.read()
         return json.loads(told) if told else None
 

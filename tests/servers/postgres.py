@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tests.servers.processes import ServerDidNotStartError, ServerProcess, free_ports
+from tests.servers.processes import HeldPorts, ServerDidNotStartError, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +31,15 @@ _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 class PostgreSQL:
     """A running server, which makes empty databases."""
 
-    def __init__(self, launch: Callable[[], ServerProcess], port: int) -> None:
+    def __init__(self, launch: Callable[[], ServerProcess], ports: HeldPorts) -> None:
         self._launch, self._process = launch, launch()
-        self._port, self._numbers = port, count()
+        self._ports, self._numbers = ports, count()
 
     @classmethod
     def start(cls, folder: Path) -> Self:
         """Starts one that keeps everything in `folder`, and waits until it answers."""
         user = _NOBODY if os.geteuid() == 0 else 0
-        programs, data, (port,) = _programs(folder, user), folder / "data", free_ports(1)
+        programs, data, ports = _programs(folder, user), folder / "data", HeldPorts(1)
         data.mkdir()
         if user:
             os.chown(data, user, user)
@@ -65,7 +65,7 @@ class PostgreSQL:
             ServerProcess,
             [
                 str(programs / "postgres"),
-                *("-D", str(data), "-p", str(port)),
+                *("-D", str(data), "-p", str(ports[0])),
                 *(word for one in settings for word in ("-c", one)),
             ],
             folder=data,
@@ -74,12 +74,12 @@ class PostgreSQL:
             user=user,
             end_by=signal.SIGINT,  # also with clients that are connected
         )
-        server = cls(launch, port)
+        server = cls(launch, ports)
         server._wait()
         return server
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.address("postgres")).close()
@@ -93,7 +93,7 @@ class PostgreSQL:
 
     def address(self, database: str) -> str:
         """The URL of a database."""
-        return f"postgresql://tester@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://tester@127.0.0.1:{self._ports[0]}/{database}"
 
     def database(self, like: str = "template1") -> str:
         """The URL of a new database, which is empty, or has what one of that name has."""

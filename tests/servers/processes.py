@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +42,23 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+class HeldPorts(list[int]):
+    """Different ports that nobody else is given as long as this is there.
+
+    Each has a socket that does not listen: whoever connects is refused. Linux has a server that may
+    reuse its address, as all of ours may, listen beside it. Elsewhere they were free a moment ago.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__([] if sys.platform == "linux" else free_ports(count))
+        while len(self) < count:
+            held = socket.socket()
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", 0))
+            self.append(held.getsockname()[1])
+            weakref.finalize(self, os.close, held.detach())
 
 
 def port_is_free(port: int) -> bool:

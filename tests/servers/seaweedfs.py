@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.servers.processes import ServerProcess, free_ports, port_is_free
+from tests.servers.processes import HeldPorts, ServerProcess, port_is_free
 from tests.servers.s3 import S3Server
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SeaweedFS(S3Server):
         Otherwise the first object waits 200 ms for it (SeaweedFS 4.48, 2 ms this way).
         """
         name = super().bucket(versioned=versioned)
-        connection = HTTPConnection("127.0.0.1", self.ports["master.port"], timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.ports["master.port"], timeout=60)
         with contextlib.closing(connection):
             connection.request("GET", f"/vol/grow?collection={name}&count=1&replication=000")
             connection.getresponse().read()
@@ -96,13 +96,23 @@ class SeaweedFS(S3Server):
                 Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
 
 
+class _Ports(dict[str, int]):
+    """Ports by their names; all but the last one are held as long as this is there."""
+
+    def __init__(self, held: HeldPorts, admin: HeldPorts) -> None:
+        super().__init__(zip(_PORTS, held, strict=True))
+        self._held = held, admin
+        (self["admin.port"],) = admin
+        self["admin.port.grpc"] = admin[0] + _ADMIN_GRPC_OFFSET
+
+
 def _choose_ports() -> dict[str, int]:
-    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    held = HeldPorts(len(_PORTS))
     while True:
-        (admin,) = free_ports(1)
-        grpc = admin + _ADMIN_GRPC_OFFSET
-        if grpc < 65_536 and grpc not in ports.values() and port_is_free(grpc):
-            return ports | {"admin.port": admin, "admin.port.grpc": grpc}
+        admin = HeldPorts(1)
+        grpc = admin[0] + _ADMIN_GRPC_OFFSET
+        if grpc < 65_536 and grpc not in held and port_is_free(grpc):
+            return _Ports(held, admin)
 
 
 def _executable() -> str:

@@ -11,7 +11,7 @@ from datacachalog.cli.main import run
 from datacachalog.server.database import Database
 from datacachalog.server.identity.principals import first_admin
 from datacachalog.server.serve import prepared
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 
 @pytest.fixture
@@ -191,8 +191,8 @@ class TestSettingsThatCannotBe:
         assert f"error: {tmp_path / 'file' / 'data'} cannot be made: Not a directory" in error
 
     def test_a_database_that_does_not_answer(self, told, tmp_path):
-        (port,) = free_ports(1)
-        url = f"postgresql://ann:s3cret@127.0.0.1:{port}/x"
+        ports = HeldPorts(1)
+        url = f"postgresql://ann:s3cret@127.0.0.1:{ports[0]}/x"
 
         code, error = told("--data-dir", tmp_path, "--database-url", url, "key", "list")
 

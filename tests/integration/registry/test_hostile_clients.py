@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from datacachalog.server.identity.principals import first_admin
 from datacachalog.server.schema import audit, idempotency, tasks
 from tests.integration.registry.dying import Mortals
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Served:
     database: Database
 
     def connected(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def head(self, start: str, *headers: str) -> bytes:
         lines = (start, "Host: x", f"Authorization: Bearer {self.key}", *headers, "", "")
@@ -58,7 +58,7 @@ class Served:
     def is_well(self) -> bool:
         begun = time.monotonic()
         status = self.status(self.head("GET /api/v1/tables HTTP/1.1", "Connection: close"))
-        return status == 200 and time.monotonic() - begun < 10
+        return status == 200 and time.monotonic() - begun < 40
 
     def counts(self) -> list[int]:
         """Of tasks, idempotency keys and lines of the audit."""
@@ -73,11 +73,12 @@ class Served:
 def served(settings, database, tmp_path) -> Iterator[Served]:
     with database.writing() as connection:
         key = str(first_admin(connection))
-    (port,) = free_ports(1)
+    ports = HeldPorts(1)
+    (port,) = ports
     with Mortals(settings, tmp_path / "log.txt") as mortals:
         pid = mortals.start("serve", port=port, worker=False)
         found = Served(port, key, database)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 assert found.is_well()

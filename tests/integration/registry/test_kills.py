@@ -32,7 +32,7 @@ from datacachalog.server.schema import (
     tasks,
 )
 from tests.integration.registry.dying import Mortals
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,12 +182,13 @@ def running(*works: Any) -> Iterator[None]:
 def test_whatever_is_killed_each_registration_is_done_once(settings, database, tmp_path, whole):
     with database.writing() as connection:
         key = str(first_admin(connection))
-    (port,), over, asked, objects = (
-        free_ports(1),
+    ports, over, asked, objects = (
+        HeldPorts(1),
         threading.Event(),
         Asked(),
         settings.data_dir / "objects",
     )
+    (port,) = ports
     clients = [Client(port, key, objects, number, over, asked) for number in range(2)]
     stopped = threading.Event()
     reader = Reader(database, stopped)

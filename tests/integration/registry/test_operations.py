@@ -27,7 +27,7 @@ from datacachalog.server.identity.principals import now
 from datacachalog.server.operations.logs import JsonLines, Lines, use_logs
 from datacachalog.server.schema import tasks
 from tests.integration.registry.test_serving import SAMPLE, Server, run
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 ONE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 TABLES = "/api/v1/tables"
@@ -225,7 +225,8 @@ class TestTraces:
         assert "datlake" in collector.resources
 
     def test_what_sends_them_must_be_there(self, options):
-        (port,) = free_ports(1)
+        ports = HeldPorts(1)
+        (port,) = ports
         script = (
             "import sys; sys.modules['opentelemetry.sdk'] = None\n"
             f"sys.argv = ['datlake', *{options!r}, 'serve', '--port', '{port}']\n"
@@ -336,5 +337,5 @@ def test_who_listens_for_others_without_tls_is_warned(options, tmp_path):
             patch.setenv("DATLAKE_SERVER_BEHIND_TLS", tls)
             server = Server(options, tmp_path, "--host", "0.0.0.0")  # noqa: S104
         server.process.send_signal(signal.SIGTERM)
-        assert 0 == server.process.wait(20)
+        assert 0 == server.process.wait(60)
         assert (tls == "false") == ("without TLS" in server.log.read_text())

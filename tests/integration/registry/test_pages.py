@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages import Sandbox, blocks_of, pages
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 DATLAKE = str(Path(sys.executable).with_name("datlake"))
 FOUND = [block for page in pages() for block in blocks_of(page) if "needs-registry" in block.marks]
@@ -23,13 +23,14 @@ FOUND = [block for page in pages() for block in blocks_of(page) if "needs-regist
 @pytest.fixture
 def sandbox(tmp_path, monkeypatch, use_environment):
     """A home folder with a registry in `~/lake`; the settings of the SDK name it, and `KEY`."""
-    made, (port,) = Sandbox(tmp_path), free_ports(1)
+    made, ports = Sandbox(tmp_path), HeldPorts(1)
+    (port,) = ports
     log = tmp_path / "serve.txt"
     command = [DATLAKE, "--data-dir", str(made.home / "lake"), "serve", "--port", str(port)]
     use_environment({**made.environ(), "PORT": str(port)})
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "Uvicorn running" not in log.read_text():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline
@@ -44,7 +45,7 @@ def sandbox(tmp_path, monkeypatch, use_environment):
     monkeypatch.chdir(made.shop)
     yield made
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="no curl or no jq")

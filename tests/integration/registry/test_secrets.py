@@ -18,7 +18,7 @@ from datacachalog.server.operations.logs import use_logs, without_secrets
 from datacachalog.server.schema import metadata
 from tests.integration.registry.identity import AUDIENCE, ISSUER, Provider, serving
 from tests.integration.registry.test_serving import run, serve
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 __all__ = ["serve"]  # a fixture
 
@@ -36,7 +36,7 @@ def everything_kept(settings):
 
 def asked(server, method, path, body=None, **headers):
     """The status and the text of any answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     with closing(connection):
         text = None if body is None else json.dumps(body)
         kind = {} if body is None else {"Content-Type": "application/json"}
@@ -46,7 +46,8 @@ def asked(server, method, path, body=None, **headers):
 
 
 def test_no_secret_is_told_or_kept(serve, options, settings, monkeypatch):
-    (nobody,) = free_ports(1)
+    ports = HeldPorts(1)
+    (nobody,) = ports
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"id{CANARY}")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"secret{CANARY}")
     monkeypatch.setenv("AWS_SESSION_TOKEN", f"session{CANARY}")
@@ -94,7 +95,7 @@ def test_no_secret_is_told_or_kept(serve, options, settings, monkeypatch):
             found, text = asked(server, method, path, body, **headers)
             assert status == found, (request, text)
             said += text
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while "storage_unavailable" not in everything_kept(settings):
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -25,7 +25,7 @@ from datlake_sdk.functional import (
     upload_object,
 )
 from tests.integration.sdk.jobs import CSV, client_of, log_of, run_of, table_of
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,8 +191,8 @@ def test_a_log_that_is_missing_is_an_error_of_the_run(server, job, tmp_path):
 
 
 def test_nothing_that_can_be_expected_is_raised(table):
-    (free_port,) = free_ports(1)
-    nobody = DatlakeClient(f"http://127.0.0.1:{free_port}", "dlk_x", retry="max=0")
+    ports = HeldPorts(1)
+    nobody = DatlakeClient(f"http://127.0.0.1:{ports[0]}", "dlk_x", retry="max=0")
     run = Run("job", "run")
 
     for done in (
