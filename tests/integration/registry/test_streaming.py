@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ from datacachalog.server.identity.principals import create_key, create_principal
 from datacachalog.server.listening import _Server
 from datacachalog.server.schema import event_counter
 from tests.integration.registry.test_serving import Server
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 STREAM = "/api/v1/events/stream"
+SOON_S = streaming._KEEP_ALIVE_S  # on a slow machine; nothing but an event comes sooner
 sqlite = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 
 
@@ -43,7 +44,7 @@ class Stream:
     headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         credentials = {"Authorization": f"Bearer {self.key or self.server.key}"}
         self.connection.request("GET", f"{STREAM}?{self.query}", headers=credentials | self.headers)
         self.answer = self.connection.getresponse()
@@ -135,7 +136,7 @@ def test_events_come_as_they_happen(server, follow, tell):
         kind, told = stream.event()
 
         assert ("custom.metrics", number, {"rows": number}) == (kind, told["seq"], told["data"])
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < SOON_S
 
 
 def test_who_comes_back_gets_what_it_missed(server, follow, tell):
@@ -183,7 +184,7 @@ def test_a_key_that_is_revoked_hears_no_more(server, follow, tell, settings):
         kind, told = stream.event()
         assert ("stream.end", "unauthenticated") == (kind, told["code"])
         assert None is stream.event()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < SOON_S
     assert 401 == follow(server, key=keys[0]).answer.status
 
 
@@ -203,16 +204,16 @@ def test_a_grant_counts_from_when_it_is_given(server, follow, tell, settings):
 
 @sqlite
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_server_stops_while_streams_are_open(server, follow, number):
+def test_the_server_stops_while_streams_are_open(serve, follow, number, monkeypatch):
+    monkeypatch.setenv("DATLAKE_SERVER_SHUTDOWN_S", "600")  # which it does not wait for
+    server = serve()
     streams = [follow(server) for _ in range(3)]
     for stream in streams:
         stream.block()
-    begun = time.monotonic()
 
     server.process.send_signal(number)
-    server.process.wait(20)
+    server.process.wait(60)
 
-    assert time.monotonic() - begun < 8
     assert [None] * 3 == [stream.event() for stream in streams]
     assert "Traceback" not in server.log.read_text()
 
@@ -227,7 +228,7 @@ def test_streams_that_clients_have_left_make_room(server, follow, tell):
 
     streams[0].close()
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while follow(server).answer.status != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -279,16 +280,15 @@ def test_clients_that_do_not_read_cost_little_and_hold_up_nobody(
 
     assert "custom.small" == stream.event()[0]
     assert rss_kib(server.process) - before < 60_000
-    begun = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    server.process.wait(30)
-    assert time.monotonic() - begun < 20
+    server.process.wait(60)
 
 
 @pytest.fixture
 def listening(registry):
     """The registry on a socket of this process."""
-    config = uvicorn.Config(registry.app, port=free_ports(1)[0], log_level="warning")
+    ports = HeldPorts(1)
+    config = uvicorn.Config(registry.app, port=ports[0], log_level="warning")
     server: Any = _Server(config, None, registry.app.state.feed)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -310,9 +310,21 @@ def test_nothing_happens_but_the_stream_lives(registry, listening, follow, monke
 
     begun = time.monotonic()
     while (found := stream.block())["id"] != "1":  # with what was not for it, too
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 60
 
     assert {"": "keep-alive", "id": "1"} == found
+
+
+def noting(join, joined):
+    """How streams join, with a note of the first: it may be over before anybody looks."""
+
+    @contextmanager
+    def join_noted(principal_id):
+        with join(principal_id):
+            joined.set()
+            yield
+
+    return join_noted
 
 
 @sqlite
@@ -320,13 +332,15 @@ def test_a_client_that_takes_nothing_is_cut(registry, listening, stall, monkeypa
     monkeypatch.setattr(streaming, "_STALLED_S", 0.5)
     fill(registry.database, 1000)
 
+    feed, begun, joined = registry.app.state.feed, time.monotonic(), threading.Event()
+    monkeypatch.setattr(feed, "joined", noting(feed.joined, joined))
+
     stall(listening.port, listening.key)
 
-    feed, begun = registry.app.state.feed, time.monotonic()
-    while not feed._streams:
-        assert time.monotonic() - begun < 10
+    assert joined.wait(60)
     while feed._streams:
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 100
+        time.sleep(0.02)
 
 
 @sqlite
