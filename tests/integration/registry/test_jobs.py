@@ -163,8 +163,8 @@ class TestWaitedFor:
             assert not told.done()
             worked(database, queued)
 
-            assert "completed" == told.result(20).json()["status"]
-            assert time.monotonic() - before < 15
+            assert "completed" == told.result(60).json()["status"]
+            assert time.monotonic() - before < 30  # the whole time
 
     def test_it_is_told_as_it_is_when_the_time_is_over(self, idle, queued):
         before = time.monotonic()
@@ -172,7 +172,7 @@ class TestWaitedFor:
         answer = idle.admin.get(f"{JOBS}/{queued}?wait=1")
 
         assert (200, "queued") == (answer.status_code, answer.json()["status"])
-        assert 1 <= time.monotonic() - before < 10
+        assert 1 <= time.monotonic() - before < 25
 
     @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
     def test_those_who_wait_keep_nobody_else_from_being_served(self, idle, queued):
@@ -181,17 +181,17 @@ class TestWaitedFor:
             ready = threading.Barrier(61)
 
             def wait():
-                ready.wait(30)
-                return client.get(f"{JOBS}/{queued}?wait=8").json()["status"]
+                ready.wait(60)
+                return client.get(f"{JOBS}/{queued}?wait=30").json()["status"]
 
             waiting = [pool.submit(wait) for _ in range(60)]
-            ready.wait(30)
+            ready.wait(60)
             time.sleep(1)
             assert 200 == client.get("/api/v1/tables").status_code
             assert not any(one.done() for one in waiting)
             assert 200 == client.post(f"{JOBS}/{queued}/cancel").status_code
 
-            assert {"cancelled"} == {one.result(30) for one in waiting}
+            assert {"cancelled"} == {one.result(60) for one in waiting}
 
     def test_who_has_lost_the_key_meanwhile_is_told_no_more(self, idle, database, queued):
         with ThreadPoolExecutor() as pool:
@@ -200,7 +200,7 @@ class TestWaitedFor:
             with database.writing() as connection:
                 connection.execute(update(api_keys).values(revoked_at=now()))
 
-            assert 401 == told.result(10).status_code
+            assert 401 == told.result(29).status_code  # before the whole time is over
 
     @pytest.mark.parametrize("wait", ["-1", "31", "nan", "1e9", "", "x"])
     def test_what_is_no_time_to_wait_is_refused(self, idle, queued, wait):
