@@ -87,11 +87,11 @@ def test_what_fails_for_now_is_tried_again_and_then_given_up(database, left):
             connection.execute(
                 update(rows).values(status="queued", attempts=attempt - 1, run_after=now())
             )
-            task = claimed(connection)
+            task, before = claimed(connection), now()
             assert tasks.retry(connection, task, "storage_unavailable", "later")
         with database.reading() as connection:
             row = connection.execute(rows.select()).one()
-        pauses.append((row.run_after - now()).total_seconds())
+        pauses.append((row.run_after - before).total_seconds())
 
     assert "failed" == row.status
     assert all(pause > 2**number / 2 - 1 for number, pause in enumerate(pauses[:-1], 1))
