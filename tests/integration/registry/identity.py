@@ -34,6 +34,7 @@ class Provider:
     url: str = ""
     answer: tuple[int, dict[str, str], bytes] | None = None
     pause_s: float = 0
+    is_over: threading.Event = field(default_factory=threading.Event)
 
     def add(self, kid: str, algorithm: str = "ES256") -> None:
         """Makes a key of that name."""
@@ -68,7 +69,7 @@ def serving(provider: Provider) -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             provider.asked += 1
-            time.sleep(provider.pause_s)
+            provider.is_over.wait(provider.pause_s)
             status, headers, body = provider.answer or (200, {}, provider.jwks())
             self.send_response(status)
             for name, value in headers.items():
@@ -86,6 +87,7 @@ def serving(provider: Provider) -> Iterator[Provider]:
     try:
         yield provider
     finally:
+        provider.is_over.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -418,13 +418,13 @@ class TestKeySets:
             assert 0 == other.asked
 
     def test_one_that_does_not_answer_is_not_waited_for(self, provider):
-        provider.pause_s = 6
+        provider.pause_s = 60
         begun = time.monotonic()
 
         with pytest.raises(KeysUnavailableProblem):
             KeySet(provider.url).key("one")
 
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 40
 
     def test_keys_that_are_not_for_tokens_do_not_count(self, provider):
         weak = json.loads(
