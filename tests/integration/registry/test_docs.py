@@ -31,12 +31,20 @@ def csv(table, file):
     return {"table_name": table, "uri": file.as_uri(), "format": "csv"}
 
 
+SETTLED = r"""
+settled() {
+  while curl -s "${REGISTRY%/api/v1}/metrics" -H "Authorization: Bearer $KEY" |
+    grep -qE '^datlake_tasks.*status="(queued|running)"} [1-9]'; do sleep 0.05; done
+}
+"""
+
+
 def run_page(server, **environ):
     blocks = blocks_of("docs/how-to/runs.md")
     steps = [(block, *one) for block in blocks for one in _steps(block.text)]
     # The address and the key are those of this test; a registration takes its time.
-    script = "\n".join(
-        f"{command}\nprintf '\\036'; sleep 0.5"
+    script = SETTLED + "\n".join(
+        f"{command}\nprintf '\\036'; settled"
         for _, command, _ in steps
         if not command.startswith("export ")
     )
