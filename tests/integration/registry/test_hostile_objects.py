@@ -97,7 +97,7 @@ def test_what_lies_is_refused_at_the_first_attempt(registry):
             job["attempts"],
         ), (name, job)
         assert len(job["error"]) <= 2_000
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 40
     assert 404 == registry.admin.get("/api/v1/tables/t/snapshots/latest").status_code
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 DATLAKE = str(Path(sys.executable).with_name("datlake"))
 SAMPLE = Path(__file__).parents[3] / "data" / "products.parquet"
@@ -28,14 +28,15 @@ class Server:
     """A server process, and how it is asked."""
 
     def __init__(self, options, folder, *more):
-        (self.port,) = free_ports(1)
+        self._ports = HeldPorts(1)
+        (self.port,) = self._ports
         self.more: dict[str, str] = {}
         self.options, self.log = options, folder / f"serve-{self.port}.txt"
         command = [DATLAKE, *options, "serve", "--port", str(self.port), *more]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output)
         self.key = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self._answers():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
@@ -46,7 +47,7 @@ class Server:
     def _answers(self):
         try:
             return self.ask("/healthz") == {"status": "ok"}
-        except urllib.error.URLError:
+        except OSError:
             return False
 
     def ask(self, path, body=None, key=None):
@@ -57,7 +58,7 @@ class Server:
         if body is not None:
             request.add_header("Content-Type", "application/json")
             request.data = json.dumps(body).encode()
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - our own server
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
             return json.load(answer)
 
     def registered(self, table, uri):
@@ -72,7 +73,7 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_workers_of_their_own(serve, options, settings, tmp_path):
         assert ["t0", "t1"] == names
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
-        assert [0, 0] == [worker.wait(20) for worker in workers]
+        assert [0, 0] == [worker.wait(60) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
@@ -184,7 +185,7 @@ def test_a_worker_ends_whichever_of_its_threads_hears_the_signal(options):
             threads = {int(one.name) for one in Path(f"/proc/{worker.pid}/task").iterdir()}
             other = max(threads - {worker.pid})
             assert 0 == ctypes.CDLL(None).tgkill(worker.pid, other, signal.SIGTERM)
-            assert 0 == worker.wait(10)
+            assert 0 == worker.wait(60)
         finally:
             worker.kill()
 

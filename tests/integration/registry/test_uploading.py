@@ -18,7 +18,7 @@ import pytest
 
 from datacachalog.testing.payloads import payload
 from tests.integration.registry.test_serving import DATLAKE, Server
-from tests.servers.processes import free_ports
+from tests.servers.processes import HeldPorts
 
 MIB = 1 << 20
 HUGE = 300 * MIB
@@ -32,7 +32,8 @@ class Uploading(Server):
     """A server, and how it is sent bytes as no library would."""
 
     def __init__(self, settings, folder, environ=None, preexec=None):
-        (self.port,) = free_ports(1)
+        self._ports = HeldPorts(1)
+        (self.port,) = self._ports
         self.connections: list[HTTPConnection] = []
         self.more = {}
         self.log, self.key = folder / f"serve-{self.port}.txt", None
@@ -79,6 +80,12 @@ class Uploading(Server):
         assert found is not None
         return int(found[1]) * 1024
 
+    def takes_connections(self):
+        with contextlib.suppress(ConnectionError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
+            return True
+        return False
+
     def incoming(self):
         """What is on its way."""
         return list((self.objects / ".datlake-uploads").glob("*"))
@@ -101,7 +108,7 @@ def start(settings, tmp_path):
 
 
 def eventually(is_so):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -202,16 +209,16 @@ def test_one_that_is_refused_is_refused_before_its_bytes_come(start):
 
 
 def test_one_that_is_under_way_is_finished_by_a_server_that_is_to_end(start):
-    server = start()
+    server = start(environ={"DATLAKE_SERVER_SHUTDOWN_S": "60"})  # however slow this test is
     http = server.begun("a", 2 * MIB)
     http.send(BLOCK)
     eventually(server.incoming)
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(1)
+    eventually(lambda: not server.takes_connections())
     http.send(BLOCK)
 
     assert 201 == http.getresponse().status
-    assert 0 == server.process.wait(20)
+    assert 0 == server.process.wait(60)
     assert 2 * MIB == (server.objects / "a").stat().st_size
 
 
@@ -222,7 +229,7 @@ def test_one_that_takes_too_long_then_leaves_nothing(start):
     eventually(server.incoming)
     server.process.send_signal(signal.SIGTERM)
 
-    assert 0 == server.process.wait(20)
+    assert 0 == server.process.wait(60)
     assert [] == server.incoming()
     assert not (server.objects / "a").exists()
 

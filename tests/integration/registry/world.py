@@ -80,7 +80,7 @@ class Registry:
 
 def ended(client: TestClient, location: str) -> dict[str, Any]:
     """A job, when it has ended."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         job: dict[str, Any] = client.get(location).json()
         if job["status"] not in {"queued", "running"}:
@@ -91,7 +91,7 @@ def ended(client: TestClient, location: str) -> dict[str, Any]:
 
 def job_of(database: Database, job_id: str) -> dict[str, Any]:
     """A job, when it has ended, as the database has it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         with database.reading() as connection:
             row = connection.execute(select(tasks).where(tasks.c.id == job_id)).one()
