@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from datacachalog import Catalog, Dataset
+from datacachalog.adapters.api import transport
 from datacachalog.domain.errors import (
     ApiError,
     AuthError,
@@ -32,10 +33,12 @@ from datlake_sdk import DatlakeClient
 from datlake_sdk.functional import Run, fetch_latest_uri
 from tests.servers.counting import CountingProxy
 from tests.servers.exchange import Reply, Script
+from tests.servers.processes import HeldPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from datacachalog.sdk.records import Key
     from tests.servers.exchange import Exchange
 
 _HTML = b"<html><body>It works!</body></html>"
@@ -59,7 +62,8 @@ class Listener:
     """Takes connections, does `talk` with each, and counts them."""
 
     def __init__(self, talk: Callable[[socket.socket], None]) -> None:
-        self._talk, self.count = talk, 0
+        self._talk = talk
+        self.peers: list[object] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -67,15 +71,22 @@ class Listener:
     def _serve(self) -> None:
         while True:
             try:
-                connection, _ = self._socket.accept()
+                connection, peer = self._socket.accept()
             except OSError:
                 return
-            self.count += 1
+            self.peers.append(peer)
             threading.Thread(target=self._one, args=(connection,), daemon=True).start()
 
     def _one(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):  # the client hung up
             self._talk(connection)
+
+    def taken(self) -> int:
+        """How many connections were made until now; they are taken in their order."""
+        with socket.create_connection(self._socket.getsockname()) as last:
+            while last.getsockname() not in self.peers:
+                time.sleep(0.01)
+            return self.peers.index(last.getsockname())
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -117,11 +128,20 @@ def test_a_wrong_key_is_asked_with_once(proxy, key):
     assert key not in f"{caught.value!r} {caught.value}" or key == "x"
 
 
+def _short_key(client: DatlakeClient) -> Key:
+    """A key that has expired. A moment may be over before the registry hears of it."""
+    for seconds in (1, 5, 20):
+        end = datetime.now(UTC) + timedelta(seconds=seconds)
+        with contextlib.suppress(ValidationError):
+            made = client.create_key("short", expires_at=end)
+            time.sleep(max(0, (end - datetime.now(UTC)).total_seconds()) + 0.1)
+            return made
+    raise AssertionError("each was over before it was made")
+
+
 def test_an_expired_key_and_a_revoked_one_are_refused(client, server):
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    made = client.create_key("short", expires_at=soon), client.create_key("gone")
+    made = _short_key(client), client.create_key("gone")
     client.revoke_key(made[1].id)
-    time.sleep(1.1)
     for one in made:
         with pytest.raises(AuthError):
             DatlakeClient(server.base_url, one.key).whoami()
@@ -343,12 +363,13 @@ def test_what_may_work_later_is_asked_again_and_nothing_else(client, proxy, stat
 @pytest.mark.parametrize("as_date", [False, True])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_registry_that_says_when_is_asked_then(client, proxy, status, as_date):
-    when = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    after = {"Retry-After": when if as_date else "1"}
+    due = datetime.now(UTC) + timedelta(seconds=1)
+    if as_date:
+        due = (due + timedelta(seconds=1)).replace(microsecond=0)
+    after = {"Retry-After": format_datetime(due, usegmt=True) if as_date else "1"}
     proxy.hook = _at_first(Script(reply=Reply(status, b"", after)))
-    begun = time.monotonic()
     client.whoami()
-    assert 0.9 < time.monotonic() - begun < 4
+    assert -0.1 < (datetime.now(UTC) - due).total_seconds() < 40
     assert 2 == len(proxy.requests)
 
 
@@ -359,7 +380,7 @@ def test_a_registry_that_comes_back_too_late_is_not_waited_for(client, proxy, af
     with pytest.raises(TransientError):
         client.whoami()
     assert 1 == len(proxy.requests)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 40
 
 
 @pytest.mark.parametrize(
@@ -372,6 +393,19 @@ def test_a_senseless_time_is_as_none(client, proxy, after):
     assert 2 == len(proxy.requests)
 
 
+class _Clock:
+    """A `time` that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def monotonic(self) -> float:
+        return self._at
+
+    def sleep(self, seconds: float) -> None:
+        self._at += seconds
+
+
 @pytest.mark.parametrize("most", [0, 1, 2, 5])
 def test_it_is_asked_as_often_as_said(proxy, server, most):
     asks = DatlakeClient(proxy.endpoint, server.admin_key, retry=f"max={most},base_ms=1")
@@ -381,14 +415,15 @@ def test_it_is_asked_as_often_as_said(proxy, server, most):
     assert most + 1 == len(proxy.requests)
 
 
-def test_it_is_asked_no_later_than_said(proxy, server):
+def test_it_is_asked_no_later_than_said(proxy, server, monkeypatch):
+    clock = _Clock()
+    monkeypatch.setattr(transport, "time", clock)
     retry = "max=1000,base_ms=150,jitter=false,deadline_ms=1000"
     asks = DatlakeClient(proxy.endpoint, server.admin_key, retry=retry)
     proxy.hook = _always(Reply(503))
-    begun = time.monotonic()
     with pytest.raises(TransientError):
         asks.whoami()
-    assert time.monotonic() - begun < 1.2
+    assert pytest.approx(0.45) == clock.monotonic()
     assert 3 == len(proxy.requests)  # at 0, 0.15 and 0.45 s; the next one were at 1.05
 
 
@@ -406,10 +441,9 @@ def test_it_is_never_sent_on_nor_is_the_key(client, proxy, server, status):
 
 
 def test_nobody_listens_there():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    ports = HeldPorts(1)
     with pytest.raises(TransientNetworkError, match="no connection can be made") as caught:
-        DatlakeClient(f"http://127.0.0.1:{port}", "k", retry=_FAST).whoami()
+        DatlakeClient(f"http://127.0.0.1:{ports[0]}", "k", retry=_FAST).whoami()
     assert str(caught.value.request_id).startswith("req-")
 
 
@@ -420,13 +454,17 @@ def test_there_is_no_such_host():
 
 
 def test_it_does_not_wait_for_ever_for_an_answer(listening):
-    there = listening(lambda connection: time.sleep(5))
+    def keep_silent(connection: socket.socket) -> None:
+        while connection.recv(65536):  # until the client hangs up
+            pass
+
+    there = listening(keep_silent)
     asks = DatlakeClient(there.url, "k", default_timeout_ms=200, retry="max=1,base_ms=1")
     begun = time.monotonic()
     with pytest.raises(TransientNetworkError, match="in time"):
         asks.whoami()
-    assert 2 == there.count
-    assert 0.4 < time.monotonic() - begun < 2
+    assert 0.4 < time.monotonic() - begun < 40
+    assert 2 == there.taken()
 
 
 def test_a_connection_that_nobody_accepts_is_not_waited_for():
@@ -441,7 +479,7 @@ def test_a_connection_that_nobody_accepts_is_not_waited_for():
         begun = time.monotonic()
         with pytest.raises(TransientNetworkError, match="in time"):
             DatlakeClient(url, "k", default_timeout_ms=300, retry="max=0").whoami()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 40  # TCP itself would try for two minutes
         for one in waiting:
             one.close()
 
@@ -455,12 +493,12 @@ def test_an_answer_that_drips_has_to_come_to_its_end(listening):
             time.sleep(0.02)
 
     there = listening(drip)
-    asks = DatlakeClient(there.url, "k", default_timeout_ms=500, retry="max=9,deadline_ms=600")
+    asks = DatlakeClient(there.url, "k", default_timeout_ms=60_000, retry="max=9,deadline_ms=600")
     begun = time.monotonic()
     with pytest.raises(TransientNetworkError, match="end in time"):
         asks.whoami()
-    assert 1 == there.count
-    assert 0.5 < time.monotonic() - begun < 2
+    assert 0.5 < time.monotonic() - begun < 40
+    assert 1 == there.taken()
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Oh"])
@@ -474,7 +512,7 @@ def test_an_answer_without_end_is_given_up(listening, status):
     there = listening(flood)
     with pytest.raises(ServerError, match="more than"):
         DatlakeClient(there.url, "k").whoami()
-    assert 1 == there.count
+    assert 1 == there.taken()
 
 
 @pytest.mark.parametrize(
@@ -507,7 +545,7 @@ def test_what_is_not_http_is_no_answer(listening, said):
     there = listening(say)
     with pytest.raises(TransientNetworkError) as caught:
         DatlakeClient(there.url, "dlk_secret", retry=_FAST).start_run("j")
-    assert 4 == there.count
+    assert 4 == there.taken()
     assert "dlk_secret" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
 
