@@ -545,7 +545,7 @@ def test_who_may_not_upload_hears_so(server, job):
 def test_a_run_beats_until_its_end(server, job):
     with JobContext(client_of(server), job, heartbeat_interval_s=1) as run:
         assert 1 == run_of(server, run.run_id)["heartbeat_interval_s"]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while run_of(server, run.run_id)["beat_at"] is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -563,7 +563,7 @@ def test_a_run_that_somebody_else_has_ended_says_so(server, job, caplog):
         JobContext(client, job, heartbeat_interval_s=1) as run,
     ):
         client.complete_run(job, run.run_id, "aborted")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while run.heartbeat_error is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -37,7 +37,7 @@ def own(new_server):
     return new_server()
 
 
-def eventually(is_so, seconds=20):
+def eventually(is_so, seconds=60):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
@@ -191,18 +191,20 @@ def test_heartbeats_survive_an_outage(own, job, caplog):
 
 
 def test_a_registry_that_hangs_is_not_waited_for_longer_than_the_setting(server, job, monkeypatch):
-    monkeypatch.setenv("DATLAKE_DEFAULT_TIMEOUT_MS", "300")
     with CountingProxy(server.base_url) as proxy:
-        client = client_of(server, proxy.endpoint, retry="max=1,base_ms=1")
-        run = JobContext(client, job).start()
-        proxy.hook = lambda _: Script(delay_s=30)
+        patient = client_of(server, proxy.endpoint)  # while nothing hangs, however slow it is
+        run = JobContext(patient, job).start()
+        monkeypatch.setenv("DATLAKE_DEFAULT_TIMEOUT_MS", "300")
+        run.client = client_of(server, proxy.endpoint, retry="max=1,base_ms=1")
+        proxy.hook = lambda _: Script(delay_s=100)
         begun = time.monotonic()
 
         with pytest.raises(TransientNetworkError):
             run.complete()
 
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 25
         proxy.hook = lambda _: None
+        run.client = patient
         run.complete()
     assert "success" == run_of(server, run.run_id)["status"]
 
