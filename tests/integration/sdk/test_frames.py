@@ -208,7 +208,7 @@ class Elsewhere(BaseHTTPRequestHandler):
             if self.headers.get(name):
                 request.add_header(name, self.headers[name])
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
                 status, headers, body = answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             status, headers, body = error.code, error.headers, error.read()

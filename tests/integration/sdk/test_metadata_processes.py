@@ -8,6 +8,7 @@ import sys
 import time
 
 from datacachalog.adapters.api.metadata import MetadataCache
+from tests.integration.support import wait_until
 
 _WRITER = """
 import itertools, sys
@@ -33,6 +34,7 @@ def test_writers_that_are_killed_leave_only_whole_files(tmp_path):
         for one in writers:
             assert one.stdout is not None
             assert one.stdout.readline() == b"ready\n"
+        wait_until(lambda: MetadataCache(root, "http://registry", "key").latest("t") is not None)
         time.sleep(0.05)
         for one in writers:
             one.kill()
@@ -57,7 +59,7 @@ def test_readers_beside_writers_see_whole_snapshots(tmp_path):
             assert one.stdout.readline() == b"ready\n"
         cache = MetadataCache(tmp_path, "http://registry", "key")
         seen: set[int] = set()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while len(seen) < 20 and time.monotonic() < until:
             if (latest := cache.latest("t")) is not None:
                 assert latest.snapshot.schema is not None

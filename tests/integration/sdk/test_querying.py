@@ -465,7 +465,7 @@ def test_a_fork_of_a_process_that_has_queried_queries_too(lake, client, table, n
     process.start()
 
     try:
-        assert [[(9,)], [(3,)]] == answers.get(timeout=30)
+        assert [[(9,)], [(3,)]] == answers.get(timeout=60)
     finally:
         process.kill()
         process.join()
@@ -508,7 +508,9 @@ def test_no_thread_of_duckdb_is_left_as_python_ends(lake, table):
         "count = lambda: len(os.listdir('/proc/self/task'))\n"
         "@atexit.register\n"  # what is registered later is called before
         "def last():\n"
-        "    time.sleep(0.2)\n"  # a thread that was joined is there for a moment more
+        "    until = time.monotonic() + 30\n"  # one that was joined is there for a moment more
+        "    while count() > 1 and time.monotonic() < until:\n"
+        "        time.sleep(0.02)\n"
         "    print(count())\n"
         "import duckdb\n"
         "from datlake_sdk import DatlakeClient\n"

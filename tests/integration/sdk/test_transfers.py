@@ -169,7 +169,7 @@ def test_a_file_that_is_cut_meanwhile_is_told_of(client, file, name, server):
         client.upload_object(
             "objects", name, file, progress=Meddling(lambda: os.truncate(file, 1_000_000))
         )
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25  # it waits for no answer: that is 30
     assert not (server.objects / name).exists()
     assert "admin" == client.whoami().principal
 
