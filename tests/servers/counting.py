@@ -208,6 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head(exchange, response.status, headers, script)
         try:
             for block in _paced(response, script):
+                while script.pauses is not None and script.pauses():
+                    if self.server.is_closing.wait(0.01):
+                        raise ConnectionAbortedError("the proxy ends")
                 sent = _flipped(block, script.flips, exchange.bytes_down)
                 exchange.bytes_down += len(block)
                 self.wfile.write(_chunk(sent) if chunked else sent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass
@@ -39,10 +39,11 @@ class Script:
     them where the value is None; `request_headers` do the same to those of the request, which a
     server that checks signatures may refuse then. The body is sent at `bytes_per_s`, and the
     connection closes after exactly `cut_after` bytes of it; it is reset instead where the script
-    `resets`, and stays open without a word where it `stalls`. The lowest bit of the body's byte at
-    `flips` is another one. Where the answer `is_lost`, the server has given it, and the client
-    hears nothing but the end of the connection. The request is cut after `cut_up_after` bytes of
-    its body, of which the server hears nothing where that is 0.
+    `resets`, and stays open without a word where it `stalls`. While it `pauses`, no byte of a body
+    passes: a test can do something at one moment of a transfer, however long it takes. The lowest
+    bit of the body's byte at `flips` is another one. Where the answer `is_lost`, the server has
+    given it, and the client hears nothing but the end of the connection. The request is cut after
+    `cut_up_after` bytes of its body, of which the server hears nothing where that is 0.
     """
 
     delay_s: float = 0
@@ -50,6 +51,7 @@ class Script:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     request_headers: Mapping[str, str | None] = field(default_factory=dict)
     bytes_per_s: float | None = None
+    pauses: Callable[[], bool] | None = None
     cut_after: int | None = None
     is_lost: bool = False
     resets: bool = False
