@@ -29,7 +29,7 @@ from tests.integration.support import (
     started,
     wait_until,
 )
-from tests.integration.workers import append_lines
+from tests.integration.workers import append_lines, remember
 from tests.servers.counting import CountingProxy
 from tests.servers.exchange import Reply, Script
 
@@ -446,14 +446,15 @@ def test_no_update_of_several_processes_is_lost(remote, tmp_path):
     remote.put_bytes(b"")
     works = [(remote.source, str(tmp_path / f"cache-{n}"), f"{n}", 5) for n in range(4)]
 
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(4, remember, [spawn.Barrier(4)]) as pool:
         conflicts = pool.starmap(append_lines, works, 1)
         pool.close()
         pool.join()
 
     expected = sorted(f"{writer} {number}" for writer in range(4) for number in range(5))
     assert expected == sorted(remote.read().decode().splitlines())
-    assert sum(conflicts) > 0
+    assert sum(conflicts) >= 3  # of the first pushes, one at most went through
 
 
 def _makes_the_object(remote: Remote, exchange: Exchange) -> bool:
@@ -479,7 +480,7 @@ def _begun_push(
 
     def hook(exchange: Exchange) -> Script | None:
         is_body = remote.key in exchange.path and exchange.method == "PUT"
-        return Script(delay_s=8) if is_body and "partNumber=1" not in exchange.path else None
+        return Script(delay_s=25) if is_body and "partNumber=1" not in exchange.path else None
 
     remote.proxy.hook = hook
     process = started(PUSH, remote.source, cache_dir, folder / "new", expect)
