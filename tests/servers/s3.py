@@ -115,19 +115,19 @@ class S3Server:
         self._process.stop()
 
     def _wait_until_ready(self, deadline: float) -> None:
-        """Returns when a bucket can be made, which takes this server's own key."""
+        """Returns when it keeps an object, which takes this server's own key, and all its parts."""
         try:
-            while not self._makes_a_bucket(deadline):
+            while not self._keeps_an_object(deadline):
                 time.sleep(0.05)
         except BaseException:
             self.stop()
             raise
 
-    def _makes_a_bucket(self, deadline: float) -> bool:
+    def _keeps_an_object(self, deadline: float) -> bool:
         if self._process.ended():
             raise ServerDidNotStartError(f"the server ended:\n{self._process.log_tail()}")
         try:
-            self.bucket()
+            self._client.put_object(Bucket=self.bucket(), Key="first", Body=b"first")
         except (BotoCoreError, ClientError, OSError) as error:
             if time.monotonic() > deadline:
                 tail = self._process.log_tail()
