@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from itertools import count
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,6 +115,36 @@ class TestLostAnswers:
 
         assert 9 == remote.seed()
         assert Outcome.UNCHANGED is catalog.obtain("customers").outcome
+
+    @pytest.mark.parametrize("expect", ["cached", "any"])
+    def test_an_upload_that_is_answered_with_a_failure_then_is_looked_for(
+        self, remote, catalog, file, expect
+    ):
+        """Its first answer is lost, and the server has too much to do when it is sent again."""
+        remote.put(1)
+        catalog.fetch("customers")
+        scripts = chain([Script(is_lost=True)], repeat(Script(reply=Reply(503))))
+        remote.proxy.hook = lambda exchange: (
+            next(scripts) if _makes_the_object(remote, exchange) else None
+        )
+
+        catalog.push("customers", file, expect=expect)
+
+        assert 9 == remote.seed()
+
+    def test_what_is_found_is_compared_again_where_that_was_cut(self, remote, catalog, file):
+        remote.put(1)
+        catalog.fetch("customers")
+        lost = once(
+            lambda exchange: Script(is_lost=True) if _makes_the_object(remote, exchange) else None
+        )
+        cut = once(lambda exchange: Script(cut_after=100) if exchange.method == "GET" else None)
+        remote.proxy.hook = lambda exchange: lost(exchange) or cut(exchange)
+
+        catalog.push("customers", file)
+
+        assert 9 == remote.seed()
+        assert ["GET", "GET"] == [one for one in remote.proxy.methods if one == "GET"][-2:]
 
     def test_what_is_found_then_must_be_the_pushed_bytes(self, remote, catalog, file):
         remote.put(1)
