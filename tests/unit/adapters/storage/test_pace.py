@@ -85,12 +85,15 @@ def test_no_more_are_asked_for_at_once_than_there_may_be(pace):
     for _ in range(2):
         failed(pace)
     asking, most = list[int](), list[int]()
-    lock = threading.Lock()
+    lock, are_two = threading.Lock(), threading.Event()
 
     def ask():
         with lock:
             asking.append(1)
             most.append(len(asking))
+            if len(asking) == 2:
+                are_two.set()
+        assert are_two.wait(30)  # the first one asks until the second does
         threading.Event().wait(0.02)
         with lock:
             asking.pop()
