@@ -170,7 +170,7 @@ def test_no_attempt_begins_after_the_deadline(memory, ask):
         ask("stat", RetryingStorage(memory, attempts=10, pause_s=30, deadline_s=1))
 
     assert ["stat"] == memory.requests
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 14  # a pause would be of 15 s at least
 
 
 def test_pauses_grow(memory, ask):
