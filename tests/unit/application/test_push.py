@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import replace
 
 import pytest
 
+from datacachalog.adapters import disk
 from datacachalog.adapters.storage.memory import MemoryStorage
 from datacachalog.application.results import Outcome
 from datacachalog.domain.errors import (
@@ -196,23 +196,17 @@ def test_what_is_no_file_is_not_pushed(catalog, storage, cache, mine, become):
     assert [] == list(cache.entries())
 
 
-def test_a_file_that_is_written_to_meanwhile_is_not_pushed(catalog, storage, mine):
-    mine.write_bytes(bytes(1 << 24))
-    done = threading.Event()
+def test_a_file_that_is_written_to_meanwhile_is_not_pushed(catalog, storage, mine, monkeypatch):
+    def written_to(*fds):
+        with mine.open("ab") as file:
+            file.write(b"more")
+        return share(*fds)
 
-    def append():
-        with mine.open("ab", buffering=0) as file:
-            while not done.is_set():
-                file.write(b"more")
+    share = disk._share_blocks  # the first thing that is done to a file that is copied
+    monkeypatch.setattr(disk, "_share_blocks", written_to)
 
-    writer = threading.Thread(target=append)
-    writer.start()
-    try:
-        with pytest.raises(LocalFileError, match="written to while it was copied"):
-            catalog.push("orders", mine, expect="any")
-    finally:
-        done.set()
-        writer.join()
+    with pytest.raises(LocalFileError, match="written to while it was copied"):
+        catalog.push("orders", mine, expect="any")
 
     assert [] == storage.requests
 
