@@ -36,11 +36,12 @@ def test_what_was_given_comes_in_the_order_of_the_names(max_workers):
     assert ([("c", "C"), ("a", "A"), ("b", "B")], {}) == (list(results.items()), failures)
 
 
-def test_no_names_give_nothing():
-    started = threading.active_count()
+def test_no_names_give_nothing(monkeypatch):
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
 
     assert ({}, {}) == for_each(_upper, [])
-    assert started == threading.active_count()
+    assert [] == started
 
 
 def test_all_are_tried_though_one_fails():
@@ -140,15 +141,15 @@ def test_what_a_daemon_thread_has_begun_is_done_before_the_program_ends():
 import os, threading, time
 from datacachalog.application.batch import for_each
 
+have_begun = threading.Barrier(3, timeout=60)
+
 def work(name):
+    have_begun.wait()
     time.sleep(0.3)
     os.write(1, f"{name} ".encode())
 
-def begun():
-    for_each(work, "ab")
-
-threading.Thread(target=begun, daemon=True).start()
-time.sleep(0.1)
+threading.Thread(target=for_each, args=(work, "ab"), daemon=True).start()
+have_begun.wait()
 """
     done = subprocess.check_output([sys.executable, "-c", program], text=True)
 
@@ -164,12 +165,15 @@ def test_a_given_executor_is_left_open():
 
 
 def test_what_a_bug_cancels_in_a_given_executor_is_not_begun():
-    done, go_on = [], threading.Event()
+    done, slow_has_begun, go_on = [], threading.Event(), threading.Event()
 
     def work(name):
         done.append(name)
         if name == "bug":
+            assert slow_has_begun.wait(30)
             raise ZeroDivisionError
+        if name == "slow":
+            slow_has_begun.set()
         go_on.wait(30)
 
     with ThreadPoolExecutor(2) as executor:
