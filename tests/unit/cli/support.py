@@ -14,7 +14,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 CATALOG = (sys.executable, "-m", "datacachalog")
 
@@ -54,11 +54,12 @@ def ran_on_terminal(
     typed: str = "",
     stdout_is_terminal: bool = True,
     environ: Mapping[str, str] | None = None,
+    at_sight: tuple[str, Callable[[], object]] = ("", lambda: None),
 ) -> Ran:
     """Runs `catalog` in a process whose streams are a terminal of 100 columns.
 
     What it writes there is in `stderr`, with `\\n` for a line's end; `stdout` has what it writes to
-    a pipe, where standard output is one.
+    a pipe, where standard output is one. `at_sight` is a text, and what happens once it is shown.
     """
     controller, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (24, 100))
@@ -72,19 +73,22 @@ def ran_on_terminal(
     ) as process:
         os.close(terminal)
         os.write(controller, typed.encode())
-        shown = _read_all(controller)
+        shown = _read_all(controller, *at_sight)
         stdout, _ = process.communicate(timeout=60)
     os.close(controller)
     return Ran(process.returncode, (stdout or b"").decode(), shown.decode().replace("\r\n", "\n"))
 
 
-def _read_all(controller: int) -> bytes:
+def _read_all(controller: int, sight: str, act: Callable[[], object]) -> bytes:
     """Everything that is written to a terminal, until its last process has closed it."""
-    blocks = []
+    shown, has_acted = b"", False
     with contextlib.suppress(OSError):  # EIO: nobody has it open any more
         while block := os.read(controller, 65536):
-            blocks.append(block)
-    return b"".join(blocks)
+            shown += block
+            if not has_acted and sight.encode() in shown:
+                has_acted = True
+                act()
+    return shown
 
 
 def interrupted(process: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[Ran, float]:
