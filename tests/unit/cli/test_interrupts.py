@@ -43,6 +43,7 @@ def test_a_busy_machine_may_take_longer_to_tell_of_it(wakeup, monkeypatch):
     reading, writing = wakeup
     told, when_ended = threading.Event(), []
     monkeypatch.setattr("datacachalog.cli.interrupts._is_told", told)
+    monkeypatch.setattr("datacachalog.cli.interrupts._UNTIL_TOLD_S", 60.0)
     os.write(writing, b"\x02")
     threading.Timer(0.3, noted).start()
 
@@ -60,7 +61,7 @@ def test_a_second_signal_ends_the_grace(wakeup):
     end_after_signal(reading, ended.append, grace_s=60)
 
     assert [143] == ended
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
 
 
 def test_a_signal_that_a_library_handles_ends_nothing(wakeup):
