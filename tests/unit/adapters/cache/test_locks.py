@@ -69,14 +69,14 @@ def test_the_lock_of_a_killed_process_is_free(lock, holder):
 
 
 def test_a_lock_is_waited_for(lock, holder):
-    threading.Timer(0.2, holder.kill).start()
     begun = time.monotonic()
+    threading.Timer(0.2, holder.kill).start()
 
     with exclusive(lock, LONG, prepare=nothing) as held:
         waited_s = time.monotonic() - begun
 
     assert held
-    assert 0.1 < waited_s < 10
+    assert 0.1 < waited_s < 25
 
 
 def test_a_lock_can_be_had_again_and_again(lock):
@@ -134,7 +134,7 @@ def test_a_file_system_without_locks_holds_nobody_off(lock, monkeypatch):
     with exclusive(lock, LONG, prepare=nothing) as held:
         assert not held
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
