@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def holder(root, cache):
 
 def pin_files(root):
     return sorted(f for f in (root / "v1" / "pins").iterdir() if f.name[0] != ".")
+
+
+def patiently(monkeypatch):
+    """Has everybody wait at the gate for as long as a busy machine takes."""
+    for patience in ("_SHORT", "_LONG"):
+        monkeypatch.setattr(pins_module, patience, timedelta(seconds=60))
 
 
 def without_locks(monkeypatch):
@@ -155,6 +162,7 @@ class TestOtherProcesses:
     @pytest.mark.parametrize("locks_work", [True, False])
     def test_a_reader_and_a_remover_never_miss_each_other(self, root, locks_work, monkeypatch):
         """Whoever is told that it has an entry has it, however the two meet."""
+        patiently(monkeypatch)
         if not locks_work:
             without_locks(monkeypatch)
         keeper, remover, broken = DirectoryCache(root), DirectoryCache(root), []
@@ -188,15 +196,20 @@ class TestOtherProcesses:
         gate = root / "v1" / "pins" / ".gate"
         with gate.open("w") as stopped:
             fcntl.flock(stopped, fcntl.LOCK_EX)
-            begun = time.monotonic()
 
-            assert cache.hold(entry)
+            took = [_seconds_to_hold(DirectoryCache(root), entry) for _ in range(3)]
 
-            assert time.monotonic() - begun < 2
+        assert min(took) < 2  # of three: the machine may be busy
+
+
+def _seconds_to_hold(cache, entry):
+    begun = time.monotonic()
+    assert cache.hold(entry)
+    return time.monotonic() - begun
 
 
 def _stays(entry):
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while not entry.path.exists():
         if time.monotonic() > deadline:
             return False
@@ -614,6 +627,7 @@ class TestAnnouncing:
 
     def test_a_file_is_not_rewritten_while_somebody_removes(self, cache, root, monkeypatch):
         """It would be taken for a dead process's, whose pins are nobody's."""
+        patiently(monkeypatch)
         remover, entry = DirectoryCache(root), publish(cache, b"bytes")
         missing, threads = list[bool](), list[threading.Thread]()
         listed, take = pins_module.Pins._others, Housekeeping._take
