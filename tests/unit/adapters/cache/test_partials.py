@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -28,9 +26,8 @@ from tests.unit.adapters.other_processes import as_nobody, open_folder
 __all__ = ["open_folder"]
 
 HOUR, DAY = 3600, 24 * 3600
-DEAD = subprocess.Popen([sys.executable, "-c", ""])
-DEAD.wait()
-DEAD_HERE = f"{_machine()}.{DEAD.pid}.0123456789ab"
+# An id beyond those that systems give: that of a process which has ended may be given again.
+DEAD_HERE = f"{_machine()}.{2**31 - 1}.0123456789ab"
 ALIVE_HERE = owned_name()
 ELSEWHERE = "another.1.2.3.0123456789ab"
 IDS = {DEAD_HERE: "dead-here", ALIVE_HERE: "alive-here"}.get  # the same in every process
