@@ -51,7 +51,7 @@ def test_acts_at_once_meet_and_answer_in_order():
     meeting = threading.Barrier(4)
 
     def act(number):
-        meeting.wait(timeout=10)
+        meeting.wait(timeout=60)
         return number * number
 
     assert [0, 1, 4, 9] == at_once(4, act)

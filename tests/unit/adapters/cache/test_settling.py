@@ -196,7 +196,7 @@ class TestWhatIsWhole:
         both, real = threading.Barrier(2), blake3_in
 
         def digest(fd):
-            both.wait(10)
+            both.wait(60)
             return real(fd)
 
         monkeypatch.setattr(settling, "blake3_in", digest)
