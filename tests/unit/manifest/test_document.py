@@ -108,11 +108,11 @@ def test_what_is_wrong_with_the_yaml_is_named(text: str | bytes, mistake: str):
 
 @pytest.mark.parametrize(("text", "mistake"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_refused_within_two_seconds(text: str, mistake: str):
-    start = time.perf_counter()
+    start = time.process_time()  # others may be at this machine too
 
     found = mistakes(text)
 
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert [f"catalog.yaml:{mistake}"] == found
 
 
