@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,6 @@ from tests.unit.adapters.other_processes import on_a_full_disk
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
-    from pathlib import Path
 
     from typing_extensions import Buffer
 
@@ -182,7 +183,7 @@ def test_f36_one_that_is_stopped_with_the_lock_holds_others_off_for_so_long(
     begun = time.monotonic()
     assert 1 == seed_of(local.catalog().fetch("customers").read_bytes())
 
-    assert 1 <= time.monotonic() - begun < 20
+    assert 1 <= time.monotonic() - begun < 60
     holder.send_signal(signal.SIGCONT)
 
 
@@ -192,7 +193,7 @@ def test_f37_one_that_is_killed_with_the_lock_holds_nobody_off(local, holder):
     begun = time.monotonic()
     assert 1 == seed_of(local.catalog().fetch("customers").read_bytes())
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60  # and not ten minutes
 
 
 @pytest.mark.parametrize("years", [-1, 1])
@@ -272,13 +273,19 @@ def test_t22_what_comes_is_as_private_as_the_umask_says(remote, cache_dir):
     process = started(program, remote.source, cache_dir)
     seen = set()
     while process.poll() is None:
-        seen |= {_mode(path) for path in cache_dir.rglob("*")}
+        seen |= _modes(cache_dir)
         time.sleep(0.01)
 
     assert "1" == output(process).strip()
-    seen |= {_mode(path) for path in cache_dir.rglob("*")}
+    seen |= _modes(cache_dir)
     assert {0o400, 0o600, 0o700} >= seen - {0}
     assert 0o400 in seen
+
+
+def _modes(folder: Path) -> set[int]:
+    """Of all that is in a folder; what goes meanwhile is passed over, as `rglob` would not."""
+    below = [Path(path, name) for path, *names in os.walk(folder) for name in chain(*names)]
+    return {_mode(path) for path in below}
 
 
 def _mode(path: Path) -> int:
