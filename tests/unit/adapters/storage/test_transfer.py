@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from dataclasses import replace
 
 import pytest
 
+from datacachalog.adapters.storage import transfer as engine
 from datacachalog.adapters.storage.transfer import PART_BYTES, ObjectChangedError, transfer
 from datacachalog.domain.errors import CacheError, CacheFullError, StorageUnavailableError
 from datacachalog.domain.objects import NOT_MODIFIED
@@ -195,25 +195,32 @@ class TestWrongParts:
         with pytest.raises(StorageUnavailableError):
             transferred(source, dest)
 
-    def test_after_a_failure_no_more_parts_are_asked_for(self, dest):
+    def test_after_a_failure_no_more_parts_are_asked_for(self, dest, monkeypatch):
+        """Each thread has asked for one part by then, and those come after it."""
         source, failed = FakeSource(bytes(16 * PART_BYTES)), threading.Event()
+        all_ask, stop = threading.Barrier(engine._THREADS), engine._ParallelParts._stop
+
+        def stopped(parts, error):
+            stop(parts, error)
+            failed.set()
 
         def fail(_):
-            failed.set()
+            all_ask.wait(30)
             raise ObjectChangedError
 
         def wait(part):
+            all_ask.wait(30)
             assert failed.wait(30)
-            time.sleep(0.05)
             return part
 
         starts = range(PART_BYTES, 16 * PART_BYTES, PART_BYTES)
         source.answers = {**dict.fromkeys(starts, wait), starts[0]: fail}
+        monkeypatch.setattr(engine._ParallelParts, "_stop", stopped)
 
         with pytest.raises(ObjectChangedError):
             transferred(source, dest)
 
-        assert len(source.asked) <= 5
+        assert 1 + engine._THREADS == len(source.asked)
 
     def test_a_progress_that_fails_ends_the_transfer(self, dest):
         class Broken(RecordedTransfer):

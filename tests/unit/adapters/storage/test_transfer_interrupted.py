@@ -110,7 +110,8 @@ class TestTheSystem:
         source = FakeSource(bytes(size))
 
         def wait(part):
-            assert go_on.wait(30)
+            tell(part)
+            assert go_on.wait(60)
             return part
 
         def tell(part):

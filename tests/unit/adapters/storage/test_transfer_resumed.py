@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +36,30 @@ def _lost(part):
     return replace(part, data=DOWN)
 
 
+class _Moving(RecordedTransfer):
+    """Tells when two parts are in the file."""
+
+    def __init__(self):
+        super().__init__()
+        self.has_two_parts = threading.Event()
+
+    def advance(self, size_bytes):
+        super().advance(size_bytes)
+        if self.moved_bytes == 2 * PART_BYTES:
+            self.has_two_parts.set()
+
+
 @pytest.fixture
 def dest(tmp_path):
     """Where a transfer came as far as its second part, and no further."""
-    dest = tmp_path / "new" / "dest"
+    dest, progress = tmp_path / "new" / "dest", _Moving()
+
+    def lost_then(part):
+        assert progress.has_two_parts.wait(30)
+        return _lost(part)
+
     with pytest.raises(StorageUnavailableError):
-        transferred(FakeSource(answers=dict.fromkeys(STARTS[1:], _lost)), dest)
+        transferred(FakeSource(answers=dict.fromkeys(STARTS[1:], lost_then)), dest, progress)
     return dest
 
 
