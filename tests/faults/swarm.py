@@ -1,6 +1,6 @@
 """One of many processes on one cache, and the bytes that tell what they are of.
 
-Run by `test_swarm` with its settings in JSON, until it is killed or its time is up.
+Run by `test_swarm` with its settings in JSON, until it is killed, it is over or its time is up.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def main() -> None:
     warnings.simplefilter("ignore", StaleWarning)
     report = Path(settings["reports"]) / str(os.getpid())
     worker, done, refused = _Worker(settings), 0, 0
-    while time.time() < settings["until"]:
+    over = Path(settings["over"])
+    while time.time() < settings["until"] and not over.exists():
         try:
             worker.act()
             done += 1
