@@ -20,7 +20,7 @@ from datacachalog import (
     StorageAccessError,
     StorageUnavailableError,
 )
-from datacachalog.adapters.storage import object_store, s3
+from datacachalog.adapters.storage import comparing, object_store, s3, signed_head
 from datacachalog.adapters.storage.transfer import PART_BYTES
 from datacachalog.domain.checksum import Checksum
 from datacachalog.testing.payloads import digest_of, payload, seed_of
@@ -49,8 +49,15 @@ def plane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is heard after one second rather than thirty."""
-    monkeypatch.setitem(object_store._CLIENT, "read_timeout", "1s")
+    """Silence is heard after six seconds rather than thirty; a busy machine is silent for less."""
+    monkeypatch.setitem(object_store._CLIENT, "read_timeout", "6s")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store's checksum is waited for as long as a busy machine takes to tell it."""
+    monkeypatch.setattr(comparing, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(signed_head, "_TIMEOUT_S", 60.0)
 
 
 @pytest.mark.usefixtures("plane")
@@ -79,7 +86,7 @@ def test_f14_a_connection_that_falls_silent_is_made_again(remote, catalog, size_
     begun = time.monotonic()
     assert 1 == seed_of(catalog.fetch("customers").read_bytes())
 
-    assert 1 <= time.monotonic() - begun < 20
+    assert 6 <= time.monotonic() - begun < 60
     assert remote.proxy.bytes_down == size_bytes
 
 
@@ -98,9 +105,9 @@ def test_f14_connections_that_all_fall_silent_end_in_an_error(remote, catalog, c
 
 def test_f15_a_transfer_that_drips_is_not_cut(remote, catalog, whole, monkeypatch):
     """Some bytes come within every limit of silence, the whole takes longer than one."""
-    seconds = 45 if whole else 4
+    seconds = 45 if whole else 9
     if not whole:
-        monkeypatch.setitem(object_store._CLIENT, "read_timeout", "1s")
+        monkeypatch.setitem(object_store._CLIENT, "read_timeout", "6s")
     remote.put(1)
     remote.proxy.hook = lambda _: Script(bytes_per_s=SMALL / seconds)
 
@@ -179,7 +186,7 @@ def test_f27_a_bit_that_is_another_is_seen_by_a_declared_checksum(remote, cache_
     assert 1 == seed_of(catalog.fetch("customers").read_bytes())
 
 
-@pytest.mark.usefixtures("plane")
+@pytest.mark.usefixtures("plane", "patient")
 @pytest.mark.parametrize("at", [0, PART_BYTES - 1, PART_BYTES, TWO_PARTS - 1])
 def test_f27_a_bit_that_is_another_is_seen_by_the_stores_checksum(remote, catalog, cache_dir, at):
     """The store has one of the whole object, as S3 of all that is uploaded today."""
