@@ -50,6 +50,13 @@ print("asked", *sorted(set(sys.modules) - before))
 """
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Answers are waited for as long as a busy machine takes to give them."""
+    monkeypatch.setattr(comparing, "_PATIENCE_S", 60.0)
+    monkeypatch.setattr(signed_head, "_TIMEOUT_S", 60.0)
+
+
 def spelled(digest):
     return base64.b64encode(digest).decode()
 
