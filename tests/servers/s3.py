@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.servers.processes import ServerProcess
 
 _ATTEMPTS = 3
-_START_TIMEOUT_S = 30
+_START_TIMEOUT_S = 60
 
 
 class S3Server:
