@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from datetime import timedelta
 
 import pytest
 
@@ -103,7 +104,9 @@ def test_no_reader_sees_a_part_of_it(lockfile):
     assert seen <= texts
 
 
-def test_no_update_of_several_at_once_is_lost(lockfile, path):
+def test_no_update_of_several_at_once_is_lost(lockfile, path, monkeypatch):
+    monkeypatch.setattr("datacachalog.adapters.lockfile._WAIT", timedelta(seconds=60))
+
     def add(number):
         LockfileOnDisk(path).update(lambda text: f"{text or ''}{number}\n")
 
