@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.servers.counting import CountingProxy
@@ -28,6 +29,16 @@ _FOREIGN_NAMES = (
     "HTTPS_PROXY",
     "NO_COLOR",
 )
+
+
+# By default an example that takes 200 ms is a failure, and so is data that takes a second to make.
+hypothesis.settings.register_profile(
+    "busy",
+    parent=hypothesis.settings(),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
