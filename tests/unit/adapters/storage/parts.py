@@ -125,6 +125,7 @@ def nothing_is_kept():
     What was open before may be closed meanwhile: garbage of other tests is. Parts are as large as
     they can be, however slow the machine is.
     """
+    wait_for_workers()  # of other tests
     before = open_files()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Pace, "came", lambda *_: None)
