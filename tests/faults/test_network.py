@@ -132,7 +132,7 @@ def test_f18_a_server_that_asks_for_a_pause_is_not_waited_for_for_ever(
     begun = time.monotonic()
     assert 1 == seed_of(catalog.fetch("customers").read_bytes())
 
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60
 
 
 @pytest.mark.usefixtures("plane")
