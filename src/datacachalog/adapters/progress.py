@@ -99,6 +99,7 @@ class RichProgress:
     ) -> None:
         with self._lock:
             self._closed = True
+            self._moving.set()  # for the thread that draws to see it
         self._erase()
 
     @contextmanager
@@ -130,7 +131,8 @@ class RichProgress:
             self._batch.end(number)
             if self._batch.is_moving:
                 return
-            self._moving.clear()
+            if not self._closed:
+                self._moving.clear()
             self._idle_since = self._clock()
         self._erase(last)
 

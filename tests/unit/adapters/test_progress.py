@@ -322,7 +322,8 @@ class TestWatching:
 
         assert time.monotonic() - begun >= 0.5
 
-    def test_one_thread_draws_and_it_ends_with_the_context(self, console):
+    @pytest.mark.parametrize("idle_s", [0, 0.3])
+    def test_one_thread_draws_and_it_ends_with_the_context(self, console, idle_s):
         def drawing() -> list[threading.Thread]:
             return [one for one in threading.enumerate() if one.name == "progress"]
 
@@ -332,6 +333,7 @@ class TestWatching:
                 with progress.transfer(name) as transfer:
                     transfer.total(1)
             [ours] = [one for one in drawing() if one not in before]
+            time.sleep(idle_s)
         ours.join(timeout=60)
 
         assert not ours.is_alive()
