@@ -195,12 +195,13 @@ def _publish(aside: Path, target: Path) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    """Makes a folder that only we may look into, and those above it, unless they are there."""
-    try:
-        path.mkdir(_FOLDER)
-    except FileNotFoundError:
-        _make_private(path.parent)
-        path.mkdir(_FOLDER, exist_ok=True)
-    except FileExistsError:
-        if not path.is_dir():
-            raise
+    """Makes a folder that only we may look into, and those above it, unless they are there.
+
+    Not to be looked at afterwards: somebody who clears may have removed it again.
+    """
+    with suppress(FileExistsError):
+        try:
+            path.mkdir(_FOLDER)
+        except FileNotFoundError:
+            _make_private(path.parent)
+            path.mkdir(_FOLDER)

@@ -7,6 +7,7 @@ import stat
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -572,6 +573,25 @@ def test_clearing_while_others_write_breaks_neither(cache, root, caplog):
     assert [] == caplog.records
     others.keep(TWO)
     assert TWO == others.snapshot("people", TWO.snapshot_id)
+
+
+def test_a_folder_that_was_there_a_moment_ago_is_made(cache, monkeypatch, caplog):
+    made = Path.mkdir
+    met: list[Path] = []
+
+    def mkdir(path: Path, mode: int = 0o777) -> None:
+        if path.name != "aside" and not met:
+            met.append(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        made(path, mode)
+
+    cache.keep(ONE)
+    cache.clear()
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    cache.keep(ONE)
+
+    assert (ONE, 1) == (cache.snapshot("people", ONE.snapshot_id), len(met))
+    assert [] == caplog.records
 
 
 def test_an_error_of_the_disk_is_one_of_the_cache(cache, monkeypatch):
