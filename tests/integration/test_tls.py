@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from datacachalog import Catalog, Dataset, StorageUnavailableError
+from datacachalog import Catalog, Dataset, SettingError, StorageUnavailableError
 from datacachalog.testing.payloads import payload, seed_of
 from tests.integration.support import BIG, SMALL, Remote
+from tests.servers.certificates import Authority
 from tests.servers.counting import CountingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tests.servers.certificates import Authority
     from tests.servers.seaweedfs import SeaweedFS
 
 
@@ -54,16 +54,22 @@ def trusting(
     return remote
 
 
-def test_whoever_is_told_whom_to_trust_reads_and_writes(trusting, cache_dir, tmp_path):
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """A file that is to be pushed: payload 3."""
+    (tmp_path / "new").write_bytes(payload(3, SMALL))
+    return tmp_path / "new"
+
+
+def test_whoever_is_told_whom_to_trust_reads_and_writes(trusting, cache_dir, new):
     remote = trusting
     remote.put(1)
     remote.client.put_object(Bucket=remote.bucket, Key="big", Body=payload(2, BIG))
     datasets = [Dataset("customers", remote.source), Dataset("big", f"s3://{remote.bucket}/big")]
     catalog = Catalog(datasets, cache_dir=cache_dir)
-    (tmp_path / "new").write_bytes(payload(3, SMALL))
 
     got = [seed_of(path.read_bytes()) for path in catalog.fetch_all().values()]
-    catalog.push("customers", tmp_path / "new")
+    catalog.push("customers", new)
 
     assert ([1, 2], 3) == (got, remote.seed())
     assert 2 == len(list(catalog.versions("customers")))
@@ -71,11 +77,50 @@ def test_whoever_is_told_whom_to_trust_reads_and_writes(trusting, cache_dir, tmp
     assert "HEAD" in [one.method for one in remote.proxy.requests if one.path.endswith("big")]
 
 
-def test_whoever_is_not_is_told_how(remote, catalog, tmp_path):
+def test_whoever_is_not_is_told_how(remote, catalog, new):
     remote.put(1)
-    (tmp_path / "new").write_bytes(payload(3, SMALL))
 
-    with pytest.raises(StorageUnavailableError, match="not trusted; SSL_CERT_FILE may name"):
+    wanted = "its certificate is not trusted; AWS_CA_BUNDLE or SSL_CERT_FILE may name whom to trust"
+    assert [wanted] * 2 == _told(catalog, new)
+
+
+@pytest.mark.parametrize(
+    ("server", "detail"),
+    [
+        ({"address": "127.0.0.2"}, "its certificate is another host's"),
+        ({"days": 6}, "its certificate has expired"),
+    ],
+    ids=["of another host", "expired"],
+)
+def test_what_no_trust_can_help_is_told_apart(
+    remote, cache_dir, new, tmp_path, use_environment, server, detail
+):
+    other = Authority(tmp_path, **server)
+    with CountingProxy(remote.server.endpoint, other.context) as proxy:
+        use_environment({"AWS_ENDPOINT_URL": proxy.endpoint, "SSL_CERT_FILE": str(other.file)})
+
+        assert [detail] * 2 == _told(remote.catalog(cache_dir), new)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
+def test_a_file_without_certificates_is_told(remote, catalog, new, use_environment, name):
+    use_environment({name: str(new)})
+
+    # obstore takes a file without any for one that does not have this one.
+    assert [detail for detail in _told(catalog, new) if "AWS_CA_BUNDLE" in detail]
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_asked(remote, use_environment):
+    use_environment({"SSL_CERT_FILE": "/nowhere", "AWS_ENDPOINT_URL": remote.server.endpoint})
+
+    with pytest.raises(SettingError, match="SSL_CERT_FILE names a file that is not there"):
+        Catalog([Dataset("customers", remote.source)]).fetch("customers")
+
+
+def _told(catalog: Catalog, new: Path) -> list[str]:
+    """What is wrong, as who reads is told, and who writes."""
+    with pytest.raises(StorageUnavailableError) as reading:
         catalog.fetch("customers")
-    with pytest.raises(StorageUnavailableError, match="not trusted; SSL_CERT_FILE may name"):
-        catalog.push("customers", tmp_path / "new", expect="any")
+    with pytest.raises(StorageUnavailableError) as writing:
+        catalog.push("customers", new, expect="any")
+    return [reading.value.detail, writing.value.detail]

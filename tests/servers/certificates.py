@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 class Authority:
-    """One that has signed the certificate of 127.0.0.1. `file` is its own, for those who trust it.
+    """One that has signed a server's certificate. `file` is its own, for those who trust it.
 
-    `context` is what a server there serves TLS with.
+    `context` is what the server speaks TLS with. The certificate is that of `address`, and valid
+    for `days`, from a week ago.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", days: int = 14) -> None:
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of the tests")])
-        own = _certificate(name, key, key, x509.BasicConstraints(ca=True, path_length=0))
-        here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-        served = _certificate(name, server_key, key, here)
+        own = _certificate(name, key, key, x509.BasicConstraints(ca=True, path_length=0), 14)
+        there = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
+        served = _certificate(name, server_key, key, there, days)
         self.file = folder / "authority.pem"
         self.file.write_bytes(own.public_bytes(Encoding.PEM))
         chain = folder / "server.pem"
@@ -43,8 +44,9 @@ def _certificate(
     key: ec.EllipticCurvePrivateKey,
     signer: ec.EllipticCurvePrivateKey,
     extension: x509.ExtensionType,
+    days: int,
 ) -> x509.Certificate:
-    is_own = key is signer
+    is_own, begin = key is signer, datetime.now(UTC) - timedelta(days=7)
     nobody = x509.Name([])
     return (
         x509.CertificateBuilder()
@@ -52,8 +54,8 @@ def _certificate(
         .subject_name(issuer if is_own else nobody)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=days))
         .add_extension(extension, critical=True)
         .sign(signer, SHA256())
     )

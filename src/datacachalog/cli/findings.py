@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _TOLD: Final = ("datacachalog", "python", "obstore", "boto3")
 _PACKAGES: Final = ("obstore", "boto3", "botocore", "blake3", "pyyaml", "click", "rich")
-_TELLING: Final = ("DATACACHALOG_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_TELLING: Final = ("DATACACHALOG_", "AWS_", "SSL_CERT_", *_PROXIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -441,6 +441,7 @@ class TestPushing:
             lake.catalog().push("sales", path, expect="any")
 
         assert "not_parquet" == caught.value.code
+        assert caught.value.__notes__[-1].endswith("and in no table")
         assert 1 == len(lake.snapshots())
 
     def test_who_may_write_and_not_read_is_told_that_it_was_registered(

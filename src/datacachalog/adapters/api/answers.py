@@ -107,7 +107,7 @@ def _reason(error: BaseException) -> str:
         "TimeoutError": "it did not come to its end in time",
         "ProtocolError": "the connection was cut",
         "ConnectionError": "the connection was cut",
-        "SSLError": f"the connection is not safe ({error})",
+        "SSLError": f"the connection is not safe ({error}); SSL_CERT_FILE may name whom to trust",
         "ProxyError": "the proxy does not let it through",
     }
     return known.get(name, f"{name}")

@@ -61,8 +61,8 @@ class Connection:
 
     `endpoint` is None for AWS itself. `keys` is None where there are none to use (`anonymous`) or
     boto3's chain is to find them: profiles, SSO, assumed roles, containers, instances. `ca_bundle`
-    is the file of the authorities to trust in place of the system's; `only_boto` where obstore,
-    which knows `SSL_CERT_FILE` alone, is not told of them.
+    is the file of the authorities to trust in place of the system's; `only_boto` where it is not
+    the one of `SSL_CERT_FILE`, which alone obstore knows.
     """
 
     endpoint: str | None
@@ -122,7 +122,7 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     profile = _profile(environ, name or "default")
     endpoint = options.endpoint_url or _endpoint(environ, profile)
     is_http = (endpoint or "").lower().startswith("http://")
-    ca_bundle = None if is_http else _ca_bundle(environ, profile)
+    ca_bundle = _ca_bundle(environ, profile, is_http=is_http)
     is_virtual = options.addressing_style == "virtual"
     if is_virtual and _IP_HOST.fullmatch(urlsplit(endpoint or "").hostname or ""):
         problem = "cannot be 'virtual' where the endpoint is an IP address"
@@ -136,19 +136,20 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
         virtual_hosts=is_virtual,
         allow_http=is_http and options.allow_http is not False,
         ca_bundle=ca_bundle,
-        only_boto=ca_bundle is not None and not environ.get("SSL_CERT_FILE"),
+        only_boto=ca_bundle is not None and ca_bundle != environ.get("SSL_CERT_FILE"),
     )
 
 
-def _ca_bundle(environ: Mapping[str, str], profile: Mapping[str, str]) -> str | None:
-    found = (
-        ("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")),
-        ("ca_bundle, in the AWS profile,", profile.get("ca_bundle")),
-        ("SSL_CERT_FILE", environ.get("SSL_CERT_FILE")),
-    )
+def _ca_bundle(
+    environ: Mapping[str, str], profile: Mapping[str, str], *, is_http: bool
+) -> str | None:
+    found = [("SSL_CERT_FILE", environ.get("SSL_CERT_FILE"))]  # obstore wants it for http, too
+    if not is_http:
+        of_profile = ("ca_bundle, in the AWS profile,", profile.get("ca_bundle"))
+        found = [("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")), of_profile, *found]
     for setting, file in found:
         if file:
-            if not Path(file).exists():  # each client says something else then
+            if not Path(file).is_file():  # each client says something else then
                 raise SettingError(setting, "names a file that is not there")
             return file
     return None

@@ -20,7 +20,14 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from datacachalog.adapters.storage.s3_answers import NO_S3_ANSWER, NO_TLS, NO_TRUST
+from datacachalog.adapters.storage.s3_answers import (
+    ANOTHER_HOST,
+    EXPIRED,
+    NO_AUTHORITY,
+    NO_S3_ANSWER,
+    NO_TLS,
+    NO_TRUST,
+)
 from datacachalog.domain.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -45,6 +52,15 @@ _NO_CREDENTIALS = (
 # AWS's answer to an If-Match where there is no object; and to an upload that is completed already,
 # because the first answer was lost.
 _NOTHING_TO_REPLACE = {"NoSuchKey", "NoSuchUpload"}
+_TLS_CAUSES = (  # what Python and OpenSSL say
+    ("certificate has expired", EXPIRED),
+    ("doesn't match", ANOTHER_HOST),
+    ("CERTIFICATE_VERIFY_FAILED", NO_TRUST),
+    ("NO_CERTIFICATE_OR_CRL_FOUND", NO_AUTHORITY),
+    ("[Errno ", NO_AUTHORITY),  # its file cannot be read
+    ("WRONG_VERSION_NUMBER", NO_TLS),
+    ("RECORD_LAYER_FAILURE", NO_TLS),  # OpenSSL 3.2
+)
 _WRITES = {"CompleteMultipartUpload", "PutObject"}
 
 
@@ -107,10 +123,7 @@ def may_be_done(error: ConflictError | StorageUnavailableError) -> bool:
 
 def _of_tls(error: SSLError) -> str:
     text = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return NO_TRUST
-    is_no_tls = "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text  # OpenSSL 1, 3.2
-    return NO_TLS if is_no_tls else _brief(error)
+    return next((cause for sign, cause in _TLS_CAUSES if sign in text), _brief(error))
 
 
 def _brief(error: Exception) -> str:

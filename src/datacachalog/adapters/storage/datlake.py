@@ -25,6 +25,7 @@ from datacachalog.domain.errors import (
     AuthError,
     ConflictError,
     ForbiddenError,
+    JobFailedError,
     NotAnObjectError,
     NotFoundError,
     ObjectNotFoundError,
@@ -206,9 +207,13 @@ class DatlakeStorage:
         try:
             with _asked(uri):
                 made = self._api.register(asked)
-        except ApiConflictError as error:
+        except (ApiConflictError, JobFailedError) as error:
+            left = f"what was uploaded is at {address!r}, and in no table"
+            if isinstance(error, JobFailedError):
+                error.add_note(left)
+                raise
             conflict = ConflictError(str(uri), f"{parent}", "another snapshot")
-            conflict.add_note(f"{error}; what was uploaded is at {address!r}, and in no table")
+            conflict.add_note(f"{error}; {left}")
             raise conflict from error
         return _info(uri, made)
 

@@ -16,7 +16,14 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from datacachalog.adapters.storage.s3_answers import NO_S3_ANSWER, NO_TLS, NO_TRUST
+from datacachalog.adapters.storage.s3_answers import (
+    ANOTHER_HOST,
+    EXPIRED,
+    NO_AUTHORITY,
+    NO_S3_ANSWER,
+    NO_TLS,
+    NO_TRUST,
+)
 from datacachalog.adapters.storage.transfer import (
     AnswerError,
     ObjectChangedError,
@@ -52,7 +59,10 @@ _CAUSES = (  # what obstore's text has in it, in small letters
     ("timedout", _TOO_LATE),
     ("invalidcontenttype", NO_TLS),
     ("invalid http version", _ONLY_TLS),
-    ("certificate", NO_TRUST),
+    ("no ca certificates", NO_AUTHORITY),
+    ("expiredcontext", EXPIRED),
+    ("notvalidforname", ANOTHER_HOST),
+    ("invalidcertificate", NO_TRUST),
     ("invalid list response", NO_S3_ANSWER),
 )
 

@@ -13,7 +13,12 @@ NO_S3_ANSWER = (
     "its answer is not one of an S3 server; look at the endpoint, and for a proxy or a login page"
 )
 NO_TLS = "it does not speak TLS; does its address begin with http://?"
-NO_TRUST = "its certificate is not trusted; SSL_CERT_FILE may name whom else to trust"
+NO_TRUST = "its certificate is not trusted; AWS_CA_BUNDLE or SSL_CERT_FILE may name whom to trust"
+NO_AUTHORITY = (
+    "no certificate is where AWS_CA_BUNDLE, SSL_CERT_FILE or the system has whom to trust"
+)
+EXPIRED = "its certificate has expired"
+ANOTHER_HOST = "its certificate is another host's"
 
 Written: TypeAlias = tuple[str | None, str | None]
 """The entity tag and the version id that the answer to an upload gave to what it made."""

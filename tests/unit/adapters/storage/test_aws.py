@@ -232,13 +232,14 @@ class TestWhomToTrust:
 
         assert (file, name == "AWS_CA_BUNDLE") == (found.ca_bundle, found.only_boto)
 
-    def test_with_both_each_client_has_its_own(self, file, tmp_path):
+    @pytest.mark.parametrize("is_same", [False, True])
+    def test_of_two_that_of_aws_counts(self, file, tmp_path, is_same):
         (tmp_path / "other.pem").touch()
-        environ = {"SSL_CERT_FILE": str(tmp_path / "other.pem"), "AWS_CA_BUNDLE": file}
+        other = file if is_same else str(tmp_path / "other.pem")
 
-        found = connection(StorageOptions(), environ)
+        found = connection(StorageOptions(), {"SSL_CERT_FILE": other, "AWS_CA_BUNDLE": file})
 
-        assert (file, False) == (found.ca_bundle, found.only_boto)
+        assert (file, not is_same) == (found.ca_bundle, found.only_boto)
 
     def test_plain_http_needs_nobody(self):
         options = StorageOptions(endpoint_url="http://127.0.0.1:9000")

@@ -116,8 +116,8 @@ def test_a_missing_bucket_is_told_apart():
         (GenericError(f"{HTTP}: Connection refused (os error 111)"), "the connection was refused"),
         (GenericError(f"{HTTP}: operation timed out"), "it did not answer in time"),
         (
-            GenericError(f"{HTTP}: invalid peer certificate"),
-            "its certificate is not trusted; SSL_CERT_FILE may name whom else to trust",
+            GenericError(f"{HTTP}: InvalidCertificate(\n UnknownIssuer,"),
+            "its certificate is not trusted; AWS_CA_BUNDLE or SSL_CERT_FILE may name whom to trust",
         ),
         (GenericError(f"{HTTP}: broken pipe"), "the connection failed"),
     ],
