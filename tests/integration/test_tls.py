@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from datacachalog import Catalog, Dataset, SettingError, StorageUnavailableError
+from datacachalog import Catalog, Dataset, StaleWarning, StorageUnavailableError
 from datacachalog.testing.payloads import payload, seed_of
 from tests.integration.support import BIG, SMALL, Remote
 from tests.servers.certificates import Authority
@@ -103,18 +103,29 @@ def test_what_no_trust_can_help_is_told_apart(
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
-def test_a_file_without_certificates_is_told(remote, catalog, new, use_environment, name):
+def test_a_file_without_certificates_is_told(remote, cache_dir, new, use_environment, name):
     use_environment({name: str(new)})
 
     # obstore takes a file without any for one that does not have this one.
-    assert [detail for detail in _told(catalog, new) if "AWS_CA_BUNDLE" in detail]
+    assert [detail for detail in _told(remote.catalog(cache_dir), new) if "AWS_CA_BUNDLE" in detail]
 
 
-def test_a_file_that_is_not_there_is_named_before_anything_is_asked(remote, use_environment):
-    use_environment({"SSL_CERT_FILE": "/nowhere", "AWS_ENDPOINT_URL": remote.server.endpoint})
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
+def test_a_file_that_is_not_there_is_named(remote, cache_dir, new, use_environment, name):
+    use_environment({name: "/nowhere"})
 
-    with pytest.raises(SettingError, match="SSL_CERT_FILE names a file that is not there"):
-        Catalog([Dataset("customers", remote.source)]).fetch("customers")
+    wanted = "'/nowhere' is not there, which AWS_CA_BUNDLE or SSL_CERT_FILE names"
+    assert [wanted] * 2 == _told(remote.catalog(cache_dir), new)
+
+
+def test_what_is_cached_is_served_all_the_same(remote, cache_dir, authority, use_environment):
+    remote.put(1)
+    use_environment({"SSL_CERT_FILE": str(authority.file)})
+    path = remote.catalog(cache_dir).fetch("customers")
+    use_environment({"SSL_CERT_FILE": "/nowhere"})
+
+    with pytest.warns(StaleWarning, match="'/nowhere' is not there"):
+        assert path == remote.catalog(cache_dir).fetch("customers")
 
 
 def _told(catalog: Catalog, new: Path) -> list[str]:

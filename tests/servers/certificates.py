@@ -27,8 +27,8 @@ class Authority:
     def __init__(self, folder: Path, address: str = "127.0.0.1", days: int = 14) -> None:
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of the tests")])
-        own = _certificate(name, key, key, x509.BasicConstraints(ca=True, path_length=0), 14)
         there = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
+        own = _certificate(name, key, key, x509.BasicConstraints(ca=True, path_length=0), 14)
         served = _certificate(name, server_key, key, there, days)
         self.file = folder / "authority.pem"
         self.file.write_bytes(own.public_bytes(Encoding.PEM))
@@ -57,5 +57,9 @@ def _certificate(
         .not_valid_before(begin)
         .not_valid_after(begin + timedelta(days=days))
         .add_extension(extension, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
         .sign(signer, SHA256())
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
@@ -31,6 +31,8 @@ GRACE_S: Final = 1.5
 _UNTIL_TOLD_S: Final = 3.0
 """How much longer a machine that is busy may take to tell that the command was interrupted."""
 
+_LOOK_S: Final = 0.2
+"""How long the main thread waits at most before it looks whether there was a signal."""
 
 _ENDING: Final = {signal.SIGINT, signal.SIGTERM}
 
@@ -76,7 +78,11 @@ def interruptibly(work: Callable[[], T]) -> T:
     """What `work` returns or raises, done in a thread that Ctrl-C need not wait for."""
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(work).result()
+        future = pool.submit(work)
+        # A signal that came just before a wait, or that another thread heard, does not end it.
+        while not wait([future], timeout=_LOOK_S).done:
+            pass
+        return future.result()
     finally:
         pool.shutdown(wait=False)
 

@@ -116,7 +116,7 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
     environment are used unless the catalog names a profile.
 
     Raises:
-        SettingError: an endpoint is no address, a key no key, or a file of authorities missing.
+        SettingError: an endpoint is no address, or a key no key.
     """
     name = options.profile or environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE")
     profile = _profile(environ, name or "default")
@@ -143,16 +143,10 @@ def connection(options: StorageOptions, environ: Mapping[str, str]) -> Connectio
 def _ca_bundle(
     environ: Mapping[str, str], profile: Mapping[str, str], *, is_http: bool
 ) -> str | None:
-    found = [("SSL_CERT_FILE", environ.get("SSL_CERT_FILE"))]  # obstore wants it for http, too
-    if not is_http:
-        of_profile = ("ca_bundle, in the AWS profile,", profile.get("ca_bundle"))
-        found = [("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")), of_profile, *found]
-    for setting, file in found:
-        if file:
-            if not Path(file).is_file():  # each client says something else then
-                raise SettingError(setting, "names a file that is not there")
-            return file
-    return None
+    of_ssl = environ.get("SSL_CERT_FILE")
+    if is_http:
+        return of_ssl or None  # obstore wants it there, too
+    return environ.get("AWS_CA_BUNDLE") or profile.get("ca_bundle") or of_ssl or None
 
 
 def _region(options: StorageOptions, environ: Mapping[str, str], profile: Mapping[str, str]) -> str:

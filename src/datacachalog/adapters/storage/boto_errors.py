@@ -11,6 +11,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -113,12 +114,12 @@ def is_refusal(error: ClientError) -> bool:
 def may_be_done(error: ConflictError | StorageUnavailableError) -> bool:
     """Whether a write that failed so may have happened, as an answer to it may be lost.
 
-    It was sent, and nothing came; or sent more than once: the last one may have met its own work.
+    Nothing came; or it was sent more than once: the last one may have met its own work.
     """
     answer = error.__cause__
     if isinstance(answer, ClientError):
         return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-    return isinstance(answer, HTTPClientError)
+    return isinstance(answer, HTTPClientError | EndpointConnectionError)  # the last time
 
 
 def _of_tls(error: SSLError) -> str:

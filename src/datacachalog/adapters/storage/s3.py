@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from datacachalog.adapters.disk import cache_errors
@@ -38,7 +39,6 @@ from datacachalog.ports import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from datacachalog.adapters.storage.aws import Connection
     from datacachalog.adapters.storage.boto_objects import BotoObjects
@@ -208,6 +208,10 @@ class _Bucket:
         self.objects = self._reached(uri)
 
     def _reached(self, uri: Uri) -> ObjectStore | BotoObjects:
+        file = self._connection.ca_bundle
+        if file is not None and not Path(file).exists():  # each client says something else then
+            detail = f"{file!r} is not there, which AWS_CA_BUNDLE or SSL_CERT_FILE names"
+            raise StorageUnavailableError(str(uri), detail)
         if survives_here() and not self._connection.only_boto:
             return ObjectStore(self._connection, uri, self._credentials(uri))
         return self.boto.objects

@@ -103,7 +103,7 @@ class BotoBucket:
                     "s3",
                     endpoint_url=connection.endpoint,
                     config=_config(connection),
-                    verify=connection.ca_bundle or _of_the_system(),
+                    verify=connection.ca_bundle or _of_the_system() or True,  # None is a variable's
                 )
                 events = self._client.meta.events
                 events.register("before-parse.s3.ListObjectVersions", _keep_order)

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import selectors
 import ssl
+import time
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,12 +95,13 @@ class _TlsSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - ssl's
         timeout_s = self.gettimeout()
+        end = time.monotonic() + (timeout_s or _TIMEOUT_S)
         self.settimeout(0)
         try:
             while (wanted := self._next_step()) is not None:
                 with selectors.DefaultSelector() as selector:
                     selector.register(self, wanted)
-                    if not selector.select(timeout_s):
+                    if not selector.select(max(0, end - time.monotonic())):
                         raise TimeoutError("the other side does not shake hands")
         finally:
             self.settimeout(timeout_s)

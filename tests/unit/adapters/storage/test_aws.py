@@ -247,8 +247,3 @@ class TestWhomToTrust:
         found = connection(options, {"AWS_CA_BUNDLE": "/nowhere"})
 
         assert (None, False) == (found.ca_bundle, found.only_boto)
-
-    @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE"])
-    def test_a_file_that_is_not_there_is_told(self, name):
-        with pytest.raises(SettingError, match=f"{name} names a file that is not there"):
-            connection(StorageOptions(), {name: "/nowhere"})

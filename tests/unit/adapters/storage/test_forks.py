@@ -6,12 +6,13 @@ import importlib
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from datacachalog.adapters.storage import forks
 from datacachalog.adapters.storage.aws import StaticKeys
 from datacachalog.adapters.storage.forks import loaded
 
@@ -61,7 +62,37 @@ def test_a_fork_waits_for(
 
     child = os.fork()
     if child == 0:
-        os._exit(0 if done == [slow] and not forks.no_fork.locked() else 1)
+        os._exit(0 if done == [slow] and loaded("stored_sums") else 1)
 
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     thread.join()
+
+
+IMPORTING = """
+import os, sys, threading, time
+from datacachalog.adapters.storage import forks
+from datacachalog.adapters.storage.forks import loaded
+
+thread = threading.Thread(target=loaded, args=["s3_boto"])
+thread.start()
+time.sleep(float(sys.argv[1]))
+forks._PATIENCE_S = 600
+child = os.fork()
+if child == 0:
+    os._exit(0 if loaded("s3_boto") else 1)
+thread.join()
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("pause_s", [0.02, 0.08, 0.16])
+def test_one_that_waits_for_an_import_holds_nothing_that_it_wants(
+    pause_s: float,
+) -> None:
+    """boto3 asks `logging` for its lock, which a fork takes too: in this order or in that."""
+    program = [sys.executable, "-c", IMPORTING, str(pause_s)]
+
+    ended = subprocess.run(program, check=False, capture_output=True, text=True, timeout=90)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
