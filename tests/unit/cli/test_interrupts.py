@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -89,3 +91,31 @@ def test_an_error_of_that_work_is_raised_here():
 )
 def test_the_exit_code_tells_the_signals_apart(interrupt, code):
     assert code is exit_code_of(interrupt)
+
+
+UNHEARD = """
+import os, signal, threading, time
+from datacachalog.cli.interrupts import interruptibly
+
+threading.Thread(target=time.sleep, args=[60], daemon=True).start()  # which hears signals
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # in this thread, and those to come
+print("ready", flush=True)
+try:
+    interruptibly(lambda: time.sleep(60))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+os._exit(0)
+"""
+
+
+def test_a_signal_that_another_thread_heard_ends_the_wait() -> None:
+    command = [sys.executable, "-c", UNHEARD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        time.sleep(0.5)  # until it waits; sooner, it is told in any case
+        process.send_signal(signal.SIGINT)
+        begun = time.monotonic()
+
+        assert "interrupted\n" == process.stdout.readline()
+        assert time.monotonic() - begun < 30
