@@ -114,12 +114,13 @@ def is_refusal(error: ClientError) -> bool:
 def may_be_done(error: ConflictError | StorageUnavailableError) -> bool:
     """Whether a write that failed so may have happened, as an answer to it may be lost.
 
-    Nothing came; or it was sent more than once: the last one may have met its own work.
+    Nothing came, the last time at least; or a request that was sent before was answered with a
+    failure, or a refusal: it may have met its own work.
     """
     answer = error.__cause__
     if isinstance(answer, ClientError):
         return answer.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
-    return isinstance(answer, HTTPClientError | EndpointConnectionError)  # the last time
+    return isinstance(answer, HTTPClientError | EndpointConnectionError)
 
 
 def _of_tls(error: SSLError) -> str:

@@ -204,14 +204,14 @@ class DatlakeStorage:
         latest = self._latest(uri, parent)
         address = self._put(uri, path, latest, progress)
         asked = Registration(table, address, _format(path, latest), expected_parent=parent)
+        left = f"what was uploaded is at {address!r}, and in no table"
         try:
             with _asked(uri):
                 made = self._api.register(asked)
-        except (ApiConflictError, JobFailedError) as error:
-            left = f"what was uploaded is at {address!r}, and in no table"
-            if isinstance(error, JobFailedError):
-                error.add_note(left)
-                raise
+        except JobFailedError as error:
+            error.add_note(left)
+            raise
+        except ApiConflictError as error:
             conflict = ConflictError(str(uri), f"{parent}", "another snapshot")
             conflict.add_note(f"{error}; {left}")
             raise conflict from error
