@@ -92,9 +92,7 @@ class TestLostAnswers:
     def test_the_answer_to_an_upload_is_not_missed(self, remote, catalog, file, expect):
         remote.put(1)
         catalog.fetch("customers")
-        remote.proxy.hook = once(
-            lambda exchange: Script(is_lost=True) if _makes_the_object(remote, exchange) else None
-        )
+        remote.proxy.hook = once(_losing(remote))
 
         catalog.push("customers", file, expect=expect)
 
@@ -107,9 +105,7 @@ class TestLostAnswers:
     ):
         remote.put(1)
         catalog.fetch("customers")
-        remote.proxy.hook = lambda exchange: (
-            Script(is_lost=True) if _makes_the_object(remote, exchange) else None
-        )
+        remote.proxy.hook = _losing(remote)
 
         catalog.push("customers", file, expect=expect)
 
@@ -135,9 +131,7 @@ class TestLostAnswers:
     def test_what_is_found_is_compared_again_where_that_was_cut(self, remote, catalog, file):
         remote.put(1)
         catalog.fetch("customers")
-        lost = once(
-            lambda exchange: Script(is_lost=True) if _makes_the_object(remote, exchange) else None
-        )
+        lost = once(_losing(remote))
         cut = once(lambda exchange: Script(cut_after=100) if exchange.method == "GET" else None)
         remote.proxy.hook = lambda exchange: lost(exchange) or cut(exchange)
 
@@ -150,9 +144,7 @@ class TestLostAnswers:
         remote.put(1)
         catalog.fetch("customers")
         remote.put(2, file.stat().st_size)
-        remote.proxy.hook = lambda exchange: (
-            Script(is_lost=True) if _makes_the_object(remote, exchange) else None
-        )
+        remote.proxy.hook = _losing(remote)
 
         with pytest.raises(StorageUnavailableError):
             catalog.push("customers", file)
@@ -224,9 +216,7 @@ class TestTagsThatSayNothing:
         return hook
 
     def test_what_was_sent_twice_is_known_by_its_bytes(self, lenient, hook, cache_dir, file):
-        lost = once(
-            lambda exchange: Script(is_lost=True) if _makes_the_object(lenient, exchange) else None
-        )
+        lost = once(_losing(lenient))
         lenient.proxy.hook = lambda exchange: lost(exchange) or hook(exchange)
         catalog = lenient.catalog(cache_dir)
 
@@ -485,6 +475,11 @@ def test_no_update_of_several_processes_is_lost(remote, tmp_path):
     expected = sorted(f"{writer} {number}" for writer in range(4) for number in range(5))
     assert expected == sorted(remote.read().decode().splitlines())
     assert sum(conflicts) >= 3  # of the first pushes, one at most went through
+
+
+def _losing(remote: Remote) -> Callable[[Exchange], Script | None]:
+    """A hook that loses the answer to what makes the object."""
+    return lambda exchange: Script(is_lost=True) if _makes_the_object(remote, exchange) else None
 
 
 def _makes_the_object(remote: Remote, exchange: Exchange) -> bool:

@@ -118,6 +118,15 @@ def test_a_file_that_is_not_there_is_named(remote, cache_dir, new, use_environme
     assert [wanted] * 2 == _told(remote.catalog(cache_dir), new)
 
 
+def test_no_variable_turns_checks_off(remote, cache_dir, new, use_environment, monkeypatch):
+    monkeypatch.setattr("datacachalog.adapters.storage.s3_boto._SYSTEM_CA_BUNDLES", ())
+    use_environment({"AWS_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": ""})
+
+    assert ["its certificate is not trusted"] * 2 == [
+        detail.partition(";")[0] for detail in _told(remote.catalog(cache_dir), new)
+    ]
+
+
 def test_what_is_cached_is_served_all_the_same(remote, cache_dir, authority, use_environment):
     remote.put(1)
     use_environment({"SSL_CERT_FILE": str(authority.file)})

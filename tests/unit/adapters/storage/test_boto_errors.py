@@ -6,16 +6,18 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import (
     ClientError,
+    ConnectionClosedError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
+    SSLError,
     TokenRetrievalError,
 )
 
-from datacachalog.adapters.storage.boto_errors import translated
+from datacachalog.adapters.storage.boto_errors import may_be_done, translated
 from datacachalog.domain.errors import (
     ConflictError,
     ObjectNotFoundError,
@@ -98,3 +100,33 @@ def test_a_server_is_quoted():
 def test_a_bug_is_not_translated():
     with pytest.raises(ZeroDivisionError), translated(URI):
         raise ZeroDivisionError
+
+
+def _repeated(error: ClientError, times: int) -> ClientError:
+    error.response["ResponseMetadata"]["RetryAttempts"] = times
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (_repeated(answer("PreconditionFailed", 412, "PutObject"), 0), False),
+        (_repeated(answer("PreconditionFailed", 412, "PutObject"), 1), True),
+        (_repeated(answer("SlowDown", 503, "PutObject"), 0), False),
+        (_repeated(answer("SlowDown", 503, "PutObject"), 2), True),
+        (ConnectionClosedError(endpoint_url=ADDRESS), True),
+        (ReadTimeoutError(endpoint_url=ADDRESS), True),
+        (
+            EndpointConnectionError(endpoint_url=ADDRESS),
+            True,
+        ),  # by now: it was sent before, perhaps
+        (SSLError(endpoint_url=ADDRESS, error=OSError("CERTIFICATE_VERIFY_FAILED")), False),
+    ],
+)
+def test_a_write_that_failed_may_be_done(error, expected):
+    with pytest.raises((ConflictError, StorageUnavailableError)) as caught, translated(URI):
+        raise error
+
+    failure = caught.value
+    assert isinstance(failure, ConflictError | StorageUnavailableError)
+    assert expected is may_be_done(failure)

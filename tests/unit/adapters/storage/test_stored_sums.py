@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -320,6 +322,31 @@ class TestAsking:
             keys,
             at,
         )
+
+    def test_who_shakes_hands_for_ever_is_not_waited_for(self, monkeypatch):
+        monkeypatch.setattr(signed_head, "_TIMEOUT_S", 0.5)
+        over = threading.Event()
+
+        def drip(server):
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"\x16\x03\x03\x3f\xff")  # 16 KiB of a handshake follow
+                while not over.wait(0.05):
+                    connection.sendall(b"\0")
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = threading.Thread(target=drip, args=[server])
+            thread.start()
+            bucket = f"https://127.0.0.1:{server.getsockname()[1]}/lake"
+            begun = time.monotonic()
+
+            answer = head(Asked(bucket, "a", None, '"a"'), "x", KEYS)
+            seconds = time.monotonic() - begun
+            over.set()
+            thread.join()
+
+        assert None is answer
+        assert seconds < 60
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_the_usual_port_is_not_named(self, scheme, monkeypatch):
